@@ -1,0 +1,1 @@
+"""The types that everything speaks: frozen, without I/O, importing nothing above them."""

@@ -1,0 +1,75 @@
+"""The contract of a check: a small question with a yes or no, asked from outside or inside."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One answer. `latency_ms` is None where nothing answered."""
+
+    ok: bool
+    message: str
+    latency_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command answered: its exit status and its two outputs as text."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Place(Protocol):
+    """Where a check is asked: one guest, seen from outside and from inside."""
+
+    @property
+    def address(self) -> str:
+        """The guest's IP address (v4 first). Raises `CheckFailed` where it has none."""
+
+    async def inside(self, script: str, timeout_s: float, stdin: bytes = b"") -> Said:
+        """Runs a POSIX shell script as root in the guest."""
+
+    @property
+    def lookup(self) -> Callable[[str], str]:
+        """Gives a named secret's value or raises `SecretMissing`."""
+
+
+class Check(BaseModel, ABC):
+    """One check of a guest. A subclass is one kind; its module is found by its name.
+
+    All of a guest's checks are asked again until each passes or its `deadline_s` is over.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    kind: ClassVar[str]
+
+    name: str = Field("", description="Shown in reports; made from the kind where it is missing.")
+    source: Literal["outside", "inside"] = Field(
+        "outside", alias="from", description="Where the question is asked from."
+    )
+    timeout_s: float = Field(5.0, gt=0, le=600, description="Time for one try, in seconds.")
+    deadline_s: float = Field(
+        60.0, gt=0, le=7200, description="How long apply tries until it must pass, in seconds."
+    )
+    interval_s: float = Field(1.0, gt=0, le=600, description="Pause between tries, in seconds.")
+
+    @property
+    def title(self) -> str:
+        """The name to show."""
+        return self.name or self.describe()
+
+    @abstractmethod
+    def describe(self) -> str:
+        """A short name made from the options, such as `http :80/health`."""
+
+    @abstractmethod
+    async def ask(self, place: Place) -> Outcome:
+        """Asks once. A no is an `Outcome`, never an exception."""

@@ -1,0 +1,280 @@
+"""What the files ask for: the whole desired state as frozen values, free of file positions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from .address import Address
+from .check import Check
+from .feature import FeatureOptions
+from .problem import Problem
+from .secret import Secret
+
+GuestKind = Literal["lxc", "vm"]
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A guest made from a template or cloud image, such as `debian-13-standard_13.1-2_amd64`."""
+
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloneOf:
+    """A guest cloned from another one: from `snapshot`, or from its current state where None."""
+
+    address: Address
+    snapshot: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A network card. `address` is a CIDR such as `10.0.0.5/24`, `dhcp`, or None (no address)."""
+
+    name: str
+    bridge: str
+    address: str | None = None
+    gateway: str | None = None
+    nameservers: tuple[str, ...] = ()
+    mac: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder of the host inside a guest (a bind mount)."""
+
+    source: str
+    target: str
+    read_only: bool = False
+    owner_uid: int | None = None
+    owner_gid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume of its own in a storage pool, mounted at `target`; it holds data that is kept."""
+
+    name: str
+    pool: str | None
+    size_gb: int | None
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirewallRule:
+    """One rule; `ports` are single ports or `low-high` ranges, empty for all."""
+
+    direction: Literal["in", "out"]
+    action: Literal["ACCEPT", "DROP", "REJECT"]
+    source: str | None = None
+    dest: str | None = None
+    proto: str | None = None
+    ports: tuple[str, ...] = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    """A guest's packet filter: the rules in order, then the default policies."""
+
+    enabled: bool
+    rules: tuple[FirewallRule, ...] = ()
+    policy_in: Literal["ACCEPT", "DROP", "REJECT"] = "DROP"
+    policy_out: Literal["ACCEPT", "DROP", "REJECT"] = "ACCEPT"
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """Start with the host: at all, in which order (lower first), waiting how long afterwards."""
+
+    at_boot: bool = False
+    order: int | None = None
+    delay_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteAuth:
+    """Who may use a route: `basic` (user and password) or `bearer` (a token)."""
+
+    kind: Literal["basic", "bearer"]
+    username: str | None
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a guest publishes through the reverse proxy. `host` None: every host name."""
+
+    host: str | None
+    path: str
+    port: int
+    auth: RouteAuth | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureUse:
+    """One feature of a guest with its options."""
+
+    name: str
+    options: FeatureOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script of the folder, run last in the guest with its arguments and environment."""
+
+    path: Path
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str | Secret], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Slo:
+    """What a guest promises: availability in percent, and the 95th percentile of latency."""
+
+    availability: float | None = None
+    latency_p95_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A container or virtual machine, all its words resolved and defaults filled in."""
+
+    address: Address
+    kind: GuestKind
+    id: int
+    name: str
+    source: Image | CloneOf
+    memory_mb: int
+    cores: int
+    swap_mb: int | None = None
+    pool: str | None = None
+    disk_gb: int | None = None
+    nics: tuple[Nic, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    firewall: Firewall | None = None
+    boot: Boot = Boot()
+    unprivileged: bool = True
+    nesting: bool = False
+    apparmor_profile: str | None = None
+    raw: tuple[tuple[str, str], ...] = ()
+    gpus: tuple[int, ...] = ()
+    snapshot_name: str | None = None
+    is_template: bool = False
+    node: str | None = None
+    dependencies: tuple[Address, ...] = ()
+    features: tuple[FeatureUse, ...] = ()
+    script: Script | None = None
+    routes: tuple[Route, ...] = ()
+    ports: tuple[tuple[int, int], ...] = ()
+    checks: tuple[Check, ...] = ()
+    slo: Slo | None = None
+    protected: bool = False
+
+    @property
+    def runs(self) -> bool:
+        """Whether the guest is to be running when all is done. Templates rest, once complete."""
+        if self.is_template:
+            return False
+        return self.snapshot_name is None or self.boot.at_boot
+
+    @property
+    def ip(self) -> str | None:
+        """The first static address without its prefix length, or None where DHCP decides."""
+        for nic in self.nics:
+            if nic.address and nic.address != "dhcp":
+                return nic.address.partition("/")[0]
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A storage pool that guests use. `declared`: the host file says how it is made."""
+
+    address: Address
+    name: str
+    size_gb: int | None = None
+    declared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A network bridge that guests use; `cidr` is the host's own address on it, with its prefix."""
+
+    address: Address
+    name: str
+    cidr: str | None = None
+    declared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A graphics card of the host."""
+
+    index: int
+    name: str = ""
+    memory_mb: int | None = None
+    pci: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the host has; None where nothing tells it."""
+
+    memory_mb: int | None = None
+    cores: int | None = None
+    storage_gb: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostUser:
+    """A person: made on the host and, by `base_setup`, in guests."""
+
+    username: str
+    sudo: bool = False
+    password_hash: Secret | None = None
+    ssh_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the hypervisor file says that guests also need to know."""
+
+    domain: str | None = None
+    timezone: str | None = None
+    users: tuple[HostUser, ...] = ()
+    gpus: tuple[Gpu, ...] | None = None
+    capacity: Capacity = Capacity()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the stack lives: the words of `hypervisor`, for the driver that is asked."""
+
+    driver: Literal["proxmox", "incus", "sim"] | None = None
+    endpoint: str | None = None
+    node: str | None = None
+    token_id: str | None = None
+    token_secret: Secret | None = None
+    verify_tls: bool = True
+    ca_file: str | None = None
+    project: str = "phoenix"
+    ssh: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """Everything the folder asks for. `notes` are warnings worth showing beside a plan."""
+
+    folder: Path
+    stack: str
+    target: Target = Target()
+    host: Host = Host()
+    guests: Mapping[Address, Guest] = field(default_factory=dict)
+    pools: Mapping[Address, Pool] = field(default_factory=dict)
+    bridges: Mapping[Address, Bridge] = field(default_factory=dict)
+    notes: tuple[Problem, ...] = ()

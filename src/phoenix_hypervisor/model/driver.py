@@ -1,0 +1,139 @@
+"""The contract of a driver: how Phoenix sees and changes one outside system.
+
+A driver translates; it decides nothing. What is to be done, in which order and with what impact
+is decided by `plan/` with the driver's pure answers (`project`, `impact`, `problems`,
+`estimate`); what is done is done by the driver's async methods, each of which leaves either the
+old state, the new state, or something that `observe` recognises as half made.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from .address import Address
+from .change import FieldChange, Impact
+from .desired import Bridge, Desired, Guest, Pool
+from .observed import Fields, Observed, SeenGuest
+
+Tell = Callable[[str], None]
+"""Takes a short text on what a long step is doing now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the target stands: how many steps at once, and whether one source may be cloned by
+    several at the same time (on Proxmox VE a clone locks its source)."""
+
+    parallel: int = 8
+    clones_per_source: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Who works on a stack: shown to a second one that tries at the same time."""
+
+    id: str
+    who: str
+    command: str
+
+
+class Driver(Protocol):
+    """One target. Opened and closed as an async context manager; methods are safe to call
+    concurrently for different addresses.
+
+    Errors are of `model.errors` only: `Retryable` and `Locked` are tried again by apply,
+    `UnknownOutcome` makes apply look before it goes on, the others end the step.
+    """
+
+    @property
+    def name(self) -> str:
+        """`proxmox`, `incus` or `sim`."""
+
+    @property
+    def limits(self) -> Limits:
+        """How much at once."""
+
+    @property
+    def has_inside(self) -> bool:
+        """Whether guests have an inside that can be configured and checked."""
+
+    async def __aenter__(self) -> "Driver":
+        """Connects. Raises `Unreachable` with how to mend it."""
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Closes connections."""
+
+    # Looking: changes nothing.
+
+    async def observe(self, desired: Desired) -> Observed:
+        """All guests (of every owner) and the resources that `desired` names or the stack owns."""
+
+    def project(self, thing: Guest | Pool | Bridge) -> Fields:
+        """What the target would show if the thing were as desired. Pure.
+
+        The same vocabulary as `SeenGuest.fields`: dotted paths to JSON values, normalised as the
+        target normalises (order of tags, case, units). A field that is left out isn't compared.
+        """
+
+    def impact(self, guest: Guest, seen: SeenGuest, change: FieldChange) -> Impact:
+        """What it costs to change this field of this guest. Pure."""
+
+    def problems(self, desired: Desired, observed: Observed) -> Sequence[str]:
+        """Why this target can't do what is asked (refusals of the plan). Pure."""
+
+    def estimate(self, step: str, guest: Guest | None) -> float:
+        """About how many seconds a step takes. Pure."""
+
+    # Changing.
+
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[None]:
+        """Keeps others from applying to the stack. Raises `StackBusy` with who and since when.
+
+        It ends with the process that holds it, however that dies.
+        """
+
+    async def ensure(self, resource: Pool | Bridge, stack: str, tell: Tell) -> None:
+        """Makes a pool or bridge that is missing, marked with the stack."""
+
+    async def remove(self, resource: Address) -> None:
+        """Removes a pool or bridge that bears the stack's mark and that nothing uses."""
+
+    async def create(self, guest: Guest, desired: Desired, tell: Tell) -> None:
+        """Makes a guest, stopped and marked as incomplete; a half-made one is removed first.
+
+        The clone's source is as the plan's order left it: complete and snapshotted.
+        """
+
+    async def update(
+        self, guest: Guest, seen: SeenGuest, changes: Sequence[FieldChange], tell: Tell
+    ) -> None:
+        """Changes exactly these fields, live where `impact` said so; else the guest is stopped
+        by the plan's own steps before and started after."""
+
+    async def start(self, guest: Guest, tell: Tell) -> None:
+        """Starts it and returns when its init system is up and its addresses are there."""
+
+    async def stop(self, address: Address, tell: Tell) -> None:
+        """Shuts down cleanly; after a time limit, hard. Stopping a stopped one is no error."""
+
+    async def delete(self, address: Address, tell: Tell) -> None:
+        """Removes a guest that bears the stack's mark, and its own volumes."""
+
+    async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
+        """Takes a snapshot, replacing one of the same name."""
+
+    async def mark(self, address: Address, fingerprint: str | None) -> None:
+        """Records what is configured inside (None: being changed), and that it is complete."""
+
+    async def addresses(self, address: Address) -> Sequence[str]:
+        """The guest's IP addresses now, v4 first, without link-local ones."""
+
+    async def way_in(self, address: Address) -> Sequence[str]:
+        """An argument vector that starts a POSIX shell as root in the running guest."""
+
+    async def terminal(self, address: Address) -> Sequence[str]:
+        """An argument vector that gives a person an interactive shell in the guest."""
+
+    async def console(self, address: Address, lines: int) -> str:
+        """The last lines of the guest's console or boot log, for guests without a way in."""

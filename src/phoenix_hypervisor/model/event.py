@@ -1,0 +1,74 @@
+"""Events: what apply tells while it works, and the report it ends with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .address import Address
+
+EventKind = Literal["started", "progress", "finished", "failed", "retry", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to one address; `elapsed_s` counts from the run's start."""
+
+    event: EventKind
+    address: Address
+    action: str
+    step: str
+    elapsed_s: float
+    message: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        """The shape of a line of `phoenix --json apply`."""
+        return {
+            "event": self.event,
+            "address": self.address,
+            "action": self.action,
+            "step": self.step,
+            "elapsed_s": round(self.elapsed_s, 3),
+            "message": self.message,
+        }
+
+
+Emit = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A step that failed, with the words that tell why and how to mend it."""
+
+    address: Address
+    step: str
+    message: str
+    hint: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a run ended. `half_done` names what an interruption left unfinished."""
+
+    ok: bool
+    summary: Mapping[str, int]
+    failed: tuple[Failure, ...] = ()
+    elapsed_s: float = 0.0
+    half_done: tuple[str, ...] = ()
+    interrupted: bool = False
+    checks: Mapping[Address, bool | None] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        """The last line of `phoenix --json apply`."""
+        return {
+            "event": "report",
+            "ok": self.ok,
+            "summary": dict(self.summary),
+            "failed": [
+                {"address": f.address, "step": f.step, "message": f.message, "hint": f.hint}
+                for f in self.failed
+            ],
+            "elapsed_s": round(self.elapsed_s, 3),
+            "interrupted": self.interrupted,
+            "half_done": list(self.half_done),
+        }

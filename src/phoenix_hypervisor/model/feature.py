@@ -1,0 +1,82 @@
+"""The contract of a feature: one file under `features/` that knows one piece of software."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from .errors import SecretMissing
+
+if TYPE_CHECKING:
+    from .desired import Desired, Guest
+    from .secret import Secret
+
+
+class FeatureOptions(BaseModel):
+    """Base of every feature's options: unknown keys are errors, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What a deploy function gets beside its options; it crosses into a worker process.
+
+    `inputs` is what `Feature.inputs` gave; `secrets` holds only the secrets this feature needs.
+    """
+
+    guest: "Guest"
+    folder: Path
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def reveal(self, secret: "Secret") -> str:
+        """A secret's value."""
+        return secret.reveal(self._lookup)
+
+    def _lookup(self, name: str) -> str:
+        try:
+            return self.secrets[name]
+        except KeyError:
+            raise SecretMissing(f"the secret {name} was not handed to this feature") from None
+
+
+OptionsT = TypeVar("OptionsT", bound=FeatureOptions)
+
+
+class Feature(Generic[OptionsT]):
+    """One piece of software inside a guest.
+
+    `name` is the word in `features` and equals the module's name. All methods but `deploy` are
+    pure: they say what the feature needs, so that a plan knows it without asking the guest.
+    """
+
+    name: ClassVar[str]
+    options: type[OptionsT]
+
+    def inputs(self, options: OptionsT, guest: "Guest", desired: "Desired") -> Mapping[str, Any]:
+        """All that the feature uses from elsewhere in the files, as plain JSON values and Secrets.
+
+        The fingerprint covers it: where another guest's route changes the proxy's
+        configuration, the proxy's guest is configured again.
+        """
+        return {}
+
+    def files(self, options: OptionsT, guest: "Guest", folder: Path) -> Sequence[Path]:
+        """Files and folders of the operator's machine whose content goes into the guest."""
+        return ()
+
+    def checks(self, options: OptionsT, guest: "Guest") -> Sequence[Mapping[str, Any]]:
+        """Checks that prove the feature, in the words of the files: `{"http": {"port": 80}}`."""
+        return ()
+
+    def deploy(self, options: OptionsT, inside: Inside) -> None:
+        """Makes it so, with pyinfra operations; runs in a worker process. Idempotent.
+
+        Import pyinfra here, not at the top: it costs half a second.
+        """
+        raise NotImplementedError
+
+

@@ -1,0 +1,33 @@
+"""A plan is data: apply executes it as it is and never decides again."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .address import Address
+from .change import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The difference between the files and the world, in an order that can be walked.
+
+    `basis` maps each address to a digest of what was wanted and seen when the plan was made, so
+    that a saved plan can be refused, naming what moved. `refusals` are reasons why it can't be
+    applied at all; `kept` are things that `--prune` would delete.
+    """
+
+    stack: str
+    driver: str
+    changes: tuple[Change, ...] = ()
+    unmanaged: tuple[Address, ...] = ()
+    refusals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    kept: tuple[Address, ...] = ()
+    estimate_s: float = 0.0
+    basis: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """How many changes of each action."""
+        return dict(Counter(change.action.value for change in self.changes))
