@@ -1,0 +1,1 @@
+"""Walks exactly the graph that the plan holds, concurrently, and tells what happens."""

@@ -1,7 +1,7 @@
 """The contract of a driver: how Phoenix sees and changes one outside system.
 
 A driver translates; it decides nothing. What is to be done, in which order and with what impact
-is decided by `plan/` with the driver's pure answers (`project`, `impact`, `problems`,
+is decided by `plan/` with the driver's pure answers (`project`, `impact`, `problems`, `remarks`,
 `estimate`); what is done is done by the driver's async methods, each of which leaves either the
 old state, the new state, or something that `observe` recognises as half made.
 """
@@ -9,7 +9,7 @@ old state, the new state, or something that `observe` recognises as half made.
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from .address import Address
 from .change import FieldChange, Impact
@@ -23,7 +23,8 @@ Tell = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What the target stands: how many steps at once, and whether one source may be cloned by
-    several at the same time (on Proxmox VE a clone locks its source)."""
+    several at the same time (on Proxmox VE a clone locks its source).
+    """
 
     parallel: int = 8
     clones_per_source: int = 8
@@ -58,7 +59,7 @@ class Driver(Protocol):
     def has_inside(self) -> bool:
         """Whether guests have an inside that can be configured and checked."""
 
-    async def __aenter__(self) -> "Driver":
+    async def __aenter__(self) -> Self:
         """Connects. Raises `Unreachable` with how to mend it."""
 
     async def __aexit__(self, *exc: object) -> None:
@@ -82,6 +83,9 @@ class Driver(Protocol):
     def problems(self, desired: Desired, observed: Observed) -> Sequence[str]:
         """Why this target can't do what is asked (refusals of the plan). Pure."""
 
+    def remarks(self, desired: Desired) -> Sequence[str]:
+        """What this target leaves out of what is asked, worth telling beside the plan. Pure."""
+
     def estimate(self, step: str, guest: Guest | None) -> float:
         """About how many seconds a step takes. Pure."""
 
@@ -100,16 +104,19 @@ class Driver(Protocol):
         """Removes a pool or bridge that bears the stack's mark and that nothing uses."""
 
     async def create(self, guest: Guest, desired: Desired, tell: Tell) -> None:
-        """Makes a guest, stopped and marked as incomplete; a half-made one is removed first.
+        """Makes a guest, stopped; a half-made one of this stack is removed first.
 
-        The clone's source is as the plan's order left it: complete and snapshotted.
+        While it works the guest bears the stack's mark and is not `complete`; when it returns
+        the guest is complete, with no fingerprint. The clone's source is as the plan's order left
+        it: complete and snapshotted. Raises `Conflict` where somebody else's guest has the id.
         """
 
     async def update(
         self, guest: Guest, seen: SeenGuest, changes: Sequence[FieldChange], tell: Tell
     ) -> None:
         """Changes exactly these fields, live where `impact` said so; else the guest is stopped
-        by the plan's own steps before and started after."""
+        by the plan's own steps before and started after.
+        """
 
     async def start(self, guest: Guest, tell: Tell) -> None:
         """Starts it and returns when its init system is up and its addresses are there."""
@@ -124,7 +131,7 @@ class Driver(Protocol):
         """Takes a snapshot, replacing one of the same name."""
 
     async def mark(self, address: Address, fingerprint: str | None) -> None:
-        """Records what is configured inside (None: being changed), and that it is complete."""
+        """Records what is configured inside (None: being changed)."""
 
     async def addresses(self, address: Address) -> Sequence[str]:
         """The guest's IP addresses now, v4 first, without link-local ones."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,6 +18,18 @@ class FeatureOptions(BaseModel):
     """Base of every feature's options: unknown keys are errors, values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+@dataclass(frozen=True, slots=True)
+class InFolder:
+    """Marks an option, in its `Annotated`, that names a file or folder of the configuration folder.
+
+    `under` is the folder it is looked for in, such as `sites`. The files are checked when the
+    folder is read, so that a missing one is told with its place.
+    """
+
+    under: str = ""
+    kind: Literal["file", "folder", "any"] = "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +90,3 @@ class Feature(Generic[OptionsT]):
         Import pyinfra here, not at the top: it costs half a second.
         """
         raise NotImplementedError
-
-

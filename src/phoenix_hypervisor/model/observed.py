@@ -66,7 +66,7 @@ class Observed:
 
     guests: Mapping[Address, SeenGuest] = field(default_factory=dict)
     resources: Mapping[Address, SeenResource] = field(default_factory=dict)
-    capacity: Capacity = Capacity()
+    capacity: Capacity = field(default_factory=Capacity)
     unknown: Mapping[Address, str] = field(default_factory=dict)
     routes: tuple[tuple[str, str], ...] = ()
     """Subnets (CIDR) that the target's host routes, each with its interface's name."""

@@ -1,0 +1,10 @@
+"""The Exec port: one class that speaks to a POSIX shell in a guest, on a host or right here.
+
+A way in is an argument vector that starts such a shell over pipes. The shell is kept open, since
+a process for each command is what makes configuring slow.
+"""
+
+from .answer import Answer
+from .shell import Shell
+
+__all__ = ["Answer", "Shell"]

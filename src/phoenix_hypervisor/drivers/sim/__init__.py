@@ -1,0 +1,40 @@
+"""The simulated node: keeps guests in memory or in a file and makes nothing real.
+
+For tests, for plans at scale, and for rehearsal where no container can run. It never pretends:
+it has no inside, and what it says tells that nothing real was made.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from phoenix_hypervisor.model.desired import Target
+
+from .driver import SimDriver
+from .faults import Faults
+from .store import FileStore, MemoryStore, Store
+from .timing import Timing
+
+STATE_VARIABLE = "PHOENIX_SIM_STATE"
+
+__all__ = ["Faults", "FileStore", "MemoryStore", "SimDriver", "Store", "Timing", "connect"]
+
+
+def connect(
+    target: Target,
+    stack: str,
+    *,
+    environ: Mapping[str, str],
+    folder: Path,
+    store: Store | None = None,
+    faults: Faults | None = None,
+    timing: Timing | None = None,
+) -> SimDriver:
+    """A driver over the node of `PHOENIX_SIM_STATE`, or over a new empty one in memory.
+
+    `store` (a node that several drivers see), `faults` and `timing` are for tests and rehearsals.
+    """
+    del target  # there is nothing to connect to
+    if store is None:
+        path = environ.get(STATE_VARIABLE)
+        store = FileStore((folder / path).resolve(), environ) if path else MemoryStore()
+    return SimDriver(stack, store, faults or Faults(), timing or Timing())

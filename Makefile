@@ -1,0 +1,43 @@
+# `make up` and `make test` install what they need; everything else uses the same .venv.
+.PHONY: up down test test-long check bench docs lock help
+
+help:           ## shows this
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+up:             ## a real, verified stack on this machine: examples/quickstart
+	@lab/up.sh
+
+down:           ## removes all that `make up` made
+	@lab/down.sh
+
+test:           ## checks and all tests but the long ones
+	@lab/venv.sh
+	@lab/incus.sh
+	@$(MAKE) --no-print-directory check
+	.venv/bin/pytest -m "not long"
+
+test-long:      ## the long tests
+	@lab/venv.sh
+	@lab/incus.sh
+	.venv/bin/pytest -m long
+
+check:          ## ruff, types, the architecture's contracts
+	@lab/venv.sh
+	.venv/bin/ruff check --quiet .
+	.venv/bin/ruff format --quiet --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench:          ## the measurements of docs/benchmarks.md
+	@lab/venv.sh
+	@lab/incus.sh
+	.venv/bin/python -m tests.bench
+
+docs:           ## writes the generated parts of docs/ and the schemas
+	@lab/venv.sh
+	.venv/bin/python docs/generate.py
+
+lock:           ## pins the newest versions, with hashes, in requirements.txt
+	.venv/bin/pip-compile --quiet --strip-extras --extra dev --generate-hashes \
+	    --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
+	    --output-file requirements.txt pyproject.toml

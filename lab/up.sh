@@ -1,0 +1,31 @@
+#!/bin/bash
+# `make up`: from a clean clone to a real, verified stack. Run again, it changes nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. lab/machine.sh
+folder=examples/quickstart
+
+if on_proxmox; then
+    say "this is a Proxmox node: Incus is not installed, since it would remove Proxmox's own LXC."
+    say "To apply a folder to this node instead:"
+    say "    lab/venv.sh && .venv/bin/phoenix --dir FOLDER --on proxmox apply"
+    exit 1
+fi
+lab/venv.sh
+
+secret=PORTFOLIO_DB_PASSWORD file=$folder/.phoenix-secrets.env
+if [ -z "${!secret:-}" ] && ! grep -qs "^$secret=" "$file"; then
+    say "making the database's password ($file)"
+    (umask 077 && printf '%s=%s\n' "$secret" "$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" >>"$file")
+fi
+
+why=$(why_no_containers)
+if [ -n "$why" ]; then
+    state=$PWD/.phoenix/sim.json
+    mkdir -p .phoenix
+    say "system containers can't run here ($why): this is a simulation, kept in $state"
+    exec env PHOENIX_SIM_STATE="$state" .venv/bin/phoenix --dir "$folder" --on sim apply --yes
+fi
+lab/incus.sh
+.venv/bin/phoenix --dir "$folder" --on incus apply --yes
+.venv/bin/phoenix --dir "$folder" --on incus status

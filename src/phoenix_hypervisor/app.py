@@ -1,0 +1,265 @@
+"""Wires the stages: the whole pipeline, from the folder's files to the report.
+
+    load -> observe -> plan -> apply (create, start, configure, check) -> verify -> report
+
+Stages get drivers, features and checks from here as arguments; none of them knows another.
+"""
+
+import asyncio
+import getpass
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from phoenix_hypervisor import drivers, features, observe
+from phoenix_hypervisor.apply.means import Means
+from phoenix_hypervisor.apply.walk import Walk
+from phoenix_hypervisor.config.load import Loaded, Vocabulary, load
+from phoenix_hypervisor.config.secrets import Secrets
+from phoenix_hypervisor.configure import fingerprint
+from phoenix_hypervisor.configure.runner import Configurator
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.check import Check, Outcome
+from phoenix_hypervisor.model.desired import Desired, Guest
+from phoenix_hypervisor.model.driver import Driver, Run, Tell
+from phoenix_hypervisor.model.errors import ConfigError, PhoenixError, UsageError
+from phoenix_hypervisor.model.event import Emit, Event, EventKind, Failure, Report
+from phoenix_hypervisor.model.observed import Observed, SeenGuest
+from phoenix_hypervisor.model.plan import Plan
+from phoenix_hypervisor.model.problem import Problem
+from phoenix_hypervisor.plan import make as planning
+from phoenix_hypervisor.plan.as_json import refuse_if_moved
+from phoenix_hypervisor.plan.options import Options
+from phoenix_hypervisor.verify import checks as check_kinds
+from phoenix_hypervisor.verify import run as verify
+from phoenix_hypervisor.verify.place import GuestPlace
+
+_CONFIGURE_LIMIT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One guest as it is: seen, and with the answers of its checks. `healthy` None: not known."""
+
+    address: Address
+    name: str
+    seen: SeenGuest | None
+    answers: tuple[tuple[Check, Outcome], ...] = ()
+    managed: bool = True
+
+    @property
+    def healthy(self) -> bool | None:
+        """Whether all checks passed; None where there is nothing to check."""
+        return all(outcome.ok for _, outcome in self.answers) if self.answers else None
+
+
+@dataclass(slots=True)
+class Session:
+    """One folder on one target, open for work."""
+
+    desired: Desired
+    driver: Driver
+    secrets: Secrets
+    warnings: tuple[Problem, ...]
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+
+    async def plan(self, options: Options) -> tuple[Plan, Observed]:
+        """What would change, and the look that it was made from."""
+        self._known(options.targets | options.reconfigure, options)
+        options = replace(options, fingerprints=self._fingerprints())
+        observed = await observe.observe(self.desired, self.driver)
+        return planning.make(self.desired, observed, self.driver, options), observed
+
+    async def plan_destroy(self, wanted: frozenset[Address] | None) -> tuple[Plan, Observed]:
+        """What deleting these (None: everything of the stack) would do."""
+        observed = await observe.observe(self.desired, self.driver)
+        return planning.destroy(self.desired, observed, self.driver, wanted), observed
+
+    async def renew(self, saved: Plan, options: Options) -> tuple[Plan, Observed]:
+        """The saved plan, if the world is still as it was. Raises `PlanStale`."""
+        now, observed = await self.plan(options)
+        refuse_if_moved(saved, now)
+        return saved, observed
+
+    async def apply(
+        self,
+        plan: Plan,
+        observed: Observed,
+        emit: Emit,
+        *,
+        parallel: int = 4,
+        reconfigure: frozenset[Address] = frozenset(),
+        then_verify: frozenset[Address] | None = None,
+    ) -> Report:
+        """Applies exactly this plan. `then_verify`: guests to check afterwards (None: all)."""
+        configurator = Configurator(
+            features=features.available(),
+            secrets=self.secrets.lookup,
+            folder=self.desired.folder,
+            run_id=self.run_id,
+            limit_s=_CONFIGURE_LIMIT_S,
+        )
+
+        async def configure(guest: Guest, tell: Tell) -> str | None:
+            parts = self._parts(guest)
+            if not self.driver.has_inside:
+                tell("simulated: there is no inside")
+                return fingerprint.overall(parts)
+            way_in = await self.driver.way_in(guest.address)
+            everything = guest.address in reconfigure
+            await configurator.configure(
+                guest, self.desired, way_in, parts, tell, everything=everything
+            )
+            return fingerprint.overall(parts)
+
+        async with configurator:
+            means = Means(self.desired, observed, self.driver, configure, self._wait, parallel)
+            report = await Walk(plan, means, emit).run()
+        return await self._verify(plan, report, emit, then_verify) if report.ok else report
+
+    async def health(self, addresses: Iterable[Address] = ()) -> list[Health]:
+        """Every guest with the answers of its checks, asked now."""
+        observed = await observe.observe(self.desired, self.driver)
+        wanted = set(addresses)
+        found = [a for a in self.desired.guests if not wanted or a in wanted]
+        return list(await asyncio.gather(*(self._ask(a, observed) for a in found)))
+
+    def hold(self, command: str) -> AbstractAsyncContextManager[None]:
+        """Keeps other applies away from the stack."""
+        run = Run(self.run_id, getpass.getuser(), command)
+        return self.driver.hold(self.desired.stack, run)
+
+    def resolve(self, words: Sequence[str]) -> frozenset[Address]:
+        """Addresses, ids or names as addresses. Raises `UsageError` with what there is."""
+        return frozenset(self._resolve(word) for word in words)
+
+    def _resolve(self, word: str) -> Address:
+        known = self.desired.guests
+        if "/" in word:
+            return Address(word)
+        found = [g.address for g in known.values() if word in (str(g.id), g.name)]
+        if len(found) == 1:
+            return found[0]
+        if not found and word.isdigit():
+            return Address(f"lxc/{word}")
+        names = ", ".join(f"{g.address} ({g.name})" for g in known.values())
+        raise UsageError(f"there is no guest “{word}” in the files", hint=f"there are: {names}")
+
+    def _known(self, wanted: Iterable[Address], options: Options) -> None:
+        known = {*self.desired.guests, *self.desired.pools, *self.desired.bridges}
+        missing = sorted(set(wanted) - known)
+        if missing and not options.prune:
+            raise UsageError(
+                f"{', '.join(missing)} is not in the files", hint="`phoenix status` lists them"
+            )
+
+    def _fingerprints(self) -> dict[Address, str | None]:
+        found: dict[Address, str | None] = {}
+        for address, guest in self.desired.guests.items():
+            parts = self._parts(guest)
+            found[address] = fingerprint.overall(parts) if parts else None
+        return found
+
+    def _parts(self, guest: Guest) -> dict[str, str]:
+        known, folder = features.available(), self.desired.folder
+        return fingerprint.fingerprints(guest, self.desired, known, folder, self.secrets.digest)
+
+    async def _wait(self, guest: Guest, tell: Tell) -> None:
+        async with GuestPlace(
+            self.driver, guest.address, self.secrets.lookup, ip=guest.ip
+        ) as place:
+            await verify.wait(guest.checks, place, tell)
+
+    async def _ask(self, address: Address, observed: Observed) -> Health:
+        guest, seen = self.desired.guests[address], observed.guests.get(address)
+        managed = seen is None or seen.stack == self.desired.stack
+        health = Health(address, guest.name, seen, managed=managed)
+        running = seen is not None and managed and seen.state == "running"
+        if not (running and guest.checks and self.driver.has_inside):
+            return health
+        async with GuestPlace(self.driver, address, self.secrets.lookup, ip=guest.ip) as place:
+            answers = await verify.ask(guest.checks, place)
+        return replace(health, answers=tuple(answers))
+
+    async def _verify(
+        self, plan: Plan, report: Report, emit: Emit, wanted: frozenset[Address] | None
+    ) -> Report:
+        """What no step of the plan has checked is checked now: an apply ends with the truth."""
+        checked = {s.address for c in plan.changes for s in c.steps if s.name == "check"}
+        todo = [
+            guest
+            for guest in self.desired.guests.values()
+            if guest.runs and guest.checks and self.driver.has_inside
+            if guest.address not in checked and (wanted is None or guest.address in wanted)
+        ]
+        failures = await asyncio.gather(*(self._verify_one(guest, emit) for guest in todo))
+        failed = tuple(failure for failure in failures if failure is not None)
+        return replace(report, ok=not failed, failed=report.failed + failed)
+
+    async def _verify_one(self, guest: Guest, emit: Emit) -> Failure | None:
+        def tell(kind: EventKind, message: str = "") -> None:
+            emit(Event(kind, guest.address, "verify", "check", 0.0, message))
+
+        tell("started")
+        try:
+            await self._wait(guest, lambda message: tell("progress", message))
+        except PhoenixError as error:
+            tell("failed", error.message)
+            return Failure(guest.address, "check", error.message, error.hint, error.detail)
+        tell("finished")
+        return None
+
+
+def vocabulary() -> Vocabulary:
+    """The words that features and checks add to the files."""
+    known = features.available()
+    return Vocabulary(
+        features={name: feature.options for name, feature in known.items()},
+        checks=check_kinds.available(),
+    )
+
+
+def read(folder: Path, on: str | None) -> Loaded:
+    """Reads and checks a folder, offline."""
+    return load(folder, vocabulary(), on=on)
+
+
+@asynccontextmanager
+async def session(
+    folder: Path, on: str | None, environ: Mapping[str, str]
+) -> AsyncIterator[Session]:
+    """Opens a folder on its target. Raises `ConfigError` with all problems of bad files."""
+    loaded = read(folder, on)
+    if loaded.desired is None:
+        raise ConfigError(f"the files in {folder} have errors", loaded.problems)
+    desired = _with_feature_checks(loaded.desired)
+    name = on or desired.target.driver or _default_driver(desired)
+    target = desired.target
+    driver = drivers.open_driver(
+        name, target, desired.stack, environ=environ, folder=desired.folder
+    )
+    async with driver as opened:
+        secrets = Secrets(desired.folder, environ)
+        yield Session(desired, opened, secrets, loaded.problems)
+
+
+def _default_driver(desired: Desired) -> str:
+    on_a_node = Path("/etc/pve").is_dir()
+    return "proxmox" if on_a_node or desired.target.endpoint else "incus"
+
+
+def _with_feature_checks(desired: Desired) -> Desired:
+    """Adds the checks that features bring along, which prove them without being asked for."""
+    known, kinds = features.available(), check_kinds.available()
+    guests = {}
+    for address, guest in desired.guests.items():
+        added = [
+            kinds[kind].model_validate(options)
+            for use in guest.features
+            for spec in known[use.name].checks(use.options, guest)
+            for kind, options in spec.items()
+        ]
+        guests[address] = replace(guest, checks=(*guest.checks, *added))
+    return replace(desired, guests=guests)

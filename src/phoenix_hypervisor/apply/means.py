@@ -1,0 +1,24 @@
+"""What apply works with: given by `app`, so that apply knows neither pyinfra nor checks."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from phoenix_hypervisor.model.desired import Desired, Guest
+from phoenix_hypervisor.model.driver import Driver, Tell
+from phoenix_hypervisor.model.observed import Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """The tools of one run.
+
+    `observed` is what the plan was made from. `configure` makes a guest's inside as wanted and
+    returns its fingerprint; `check` waits until its checks pass, or raises `CheckFailed`.
+    """
+
+    desired: Desired
+    observed: Observed
+    driver: Driver
+    configure: Callable[[Guest, Tell], Awaitable[str | None]]
+    check: Callable[[Guest, Tell], Awaitable[None]]
+    parallel: int = 4

@@ -1,0 +1,78 @@
+"""Performs one step: within its time limit, tried again where its error's type says so."""
+
+import asyncio
+import traceback
+from collections.abc import Callable
+
+import tenacity
+
+from phoenix_hypervisor.apply import truth
+from phoenix_hypervisor.apply.means import Means
+from phoenix_hypervisor.apply.steps import HANDLERS, LIMITS_S
+from phoenix_hypervisor.model.change import Change, Step
+from phoenix_hypervisor.model.driver import Tell
+from phoenix_hypervisor.model.errors import PhoenixError, Retryable, TimedOut, UnknownOutcome
+from phoenix_hypervisor.model.event import Failure
+
+_TRIES = 8
+_LONGEST_PAUSE_S = 20.0
+
+OnRetry = Callable[[str], None]
+
+
+async def perform(
+    step: Step, change: Change, means: Means, tell: Tell, on_retry: OnRetry
+) -> Failure | None:
+    """Does the step. Returns what went wrong, or None."""
+    limit = LIMITS_S[step.name]
+    try:
+        async with asyncio.timeout(limit):
+            await _with_retries(step, change, means, tell, on_retry)
+    except TimeoutError:
+        error = TimedOut(f"{step.name} took longer than {limit:.0f} s and was given up")
+        return _failure(step, error)
+    except PhoenixError as error:
+        return _failure(step, error)
+    except Exception as error:  # noqa: BLE001 - a bug in one step must not hide what the others did
+        return Failure(
+            step.address,
+            step.name,
+            f"an unexpected {type(error).__name__}: {error}",
+            hint="this is a bug in Phoenix; please report it with the lines above",
+            detail="".join(traceback.format_exception(error)),
+        )
+    return None
+
+
+async def _with_retries(
+    step: Step, change: Change, means: Means, tell: Tell, on_retry: OnRetry
+) -> None:
+    def before_sleep(state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        pause = state.next_action.sleep if state.next_action else 0.0
+        on_retry(f"{error}; again in {pause:.0f} s (try {state.attempt_number + 1} of {_TRIES})")
+
+    async for attempt in tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type((Retryable, UnknownOutcome)),
+        stop=tenacity.stop_after_attempt(_TRIES),
+        wait=_pause,
+        before_sleep=before_sleep,
+        reraise=True,
+    ):
+        with attempt:
+            try:
+                await HANDLERS[step.name](means, change, tell)
+            except UnknownOutcome:
+                tell("the answer was lost: looking what is true")
+                if not await truth.achieved(step, change, means):
+                    raise
+
+
+def _pause(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    first = error.after_s if isinstance(error, Retryable) else 1.0
+    return min(first * 2.0 ** (state.attempt_number - 1), _LONGEST_PAUSE_S)
+
+
+def _failure(step: Step, error: PhoenixError) -> Failure:
+    return Failure(step.address, step.name, error.message, error.hint, error.detail)

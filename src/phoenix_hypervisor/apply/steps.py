@@ -1,0 +1,88 @@
+"""What each step of a plan does: one function for a name, called with the means and its change."""
+
+from collections.abc import Awaitable, Callable
+
+from phoenix_hypervisor.apply.means import Means
+from phoenix_hypervisor.model import address as addresses
+from phoenix_hypervisor.model.change import Change
+from phoenix_hypervisor.model.desired import Guest
+from phoenix_hypervisor.model.driver import Tell
+
+Handler = Callable[[Means, Change, Tell], Awaitable[None]]
+
+
+async def _ensure(means: Means, change: Change, tell: Tell) -> None:
+    desired = means.desired
+    pool = desired.pools.get(change.address)
+    resource = pool if pool is not None else desired.bridges[change.address]
+    await means.driver.ensure(resource, desired.stack, tell)
+
+
+async def _create(means: Means, change: Change, tell: Tell) -> None:
+    await means.driver.create(_guest(means, change), means.desired, tell)
+
+
+async def _update(means: Means, change: Change, tell: Tell) -> None:
+    seen = means.observed.guests[change.address]
+    await means.driver.update(_guest(means, change), seen, change.fields, tell)
+
+
+async def _start(means: Means, change: Change, tell: Tell) -> None:
+    await means.driver.start(_guest(means, change), tell)
+
+
+async def _stop(means: Means, change: Change, tell: Tell) -> None:
+    await means.driver.stop(change.address, tell)
+
+
+async def _delete(means: Means, change: Change, tell: Tell) -> None:
+    if addresses.is_guest(change.address):
+        await means.driver.delete(change.address, tell)
+    else:
+        await means.driver.remove(change.address)
+
+
+async def _snapshot(means: Means, change: Change, tell: Tell) -> None:
+    guest = _guest(means, change)
+    await means.driver.snapshot(change.address, guest.snapshot_name or "phoenix", tell)
+
+
+async def _configure(means: Means, change: Change, tell: Tell) -> None:
+    # Unmarked first: whatever happens from here on, the next plan knows that it isn't finished.
+    await means.driver.mark(change.address, None)
+    fingerprint = await means.configure(_guest(means, change), tell)
+    await means.driver.mark(change.address, fingerprint)
+
+
+async def _check(means: Means, change: Change, tell: Tell) -> None:
+    await means.check(_guest(means, change), tell)
+
+
+HANDLERS: dict[str, Handler] = {
+    "ensure": _ensure,
+    "create": _create,
+    "update": _update,
+    "start": _start,
+    "stop": _stop,
+    "delete": _delete,
+    "snapshot": _snapshot,
+    "configure": _configure,
+    "check": _check,
+}
+
+LIMITS_S: dict[str, float] = {
+    "ensure": 300,
+    "create": 3600,
+    "update": 600,
+    "start": 300,
+    "stop": 180,
+    "delete": 600,
+    "snapshot": 900,
+    "configure": 7200,
+    "check": 7200,
+}
+"""How long a step may take at most, in seconds; nothing hangs for ever."""
+
+
+def _guest(means: Means, change: Change) -> Guest:
+    return means.desired.guests[change.address]

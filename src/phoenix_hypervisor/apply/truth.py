@@ -1,0 +1,28 @@
+"""After an unknown outcome: looks whether a step's effect is there, instead of guessing."""
+
+from phoenix_hypervisor.apply.means import Means
+from phoenix_hypervisor.model.change import Change, Step
+
+
+async def achieved(step: Step, change: Change, means: Means) -> bool:
+    """Whether the world is as if the step had succeeded."""
+    observed = await means.driver.observe(means.desired)
+    if step.name == "ensure":
+        return step.address in observed.resources
+    seen = observed.guests.get(step.address)
+    if step.name == "delete":
+        return seen is None and step.address not in observed.resources
+    if seen is None:
+        return False
+    if step.name == "update":
+        return all(seen.fields.get(field.path) == field.after for field in change.fields)
+    if step.name == "snapshot":
+        guest = means.desired.guests[step.address]
+        snapshot = seen.snapshot(guest.snapshot_name or "phoenix")
+        return snapshot is not None and snapshot.fingerprint == seen.fingerprint
+    states = {
+        "create": seen.complete and seen.stack == means.desired.stack,
+        "start": seen.state == "running",
+        "stop": seen.state == "stopped",
+    }
+    return states.get(step.name, False)

@@ -1,0 +1,85 @@
+"""Shows a plan, asks, applies it with live progress, and tells how it ended."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+from rich.markup import escape
+
+from phoenix_hypervisor.cli._context import EXIT_FAILED, EXIT_INTERRUPTED, Context
+from phoenix_hypervisor.cli._progress import progress
+from phoenix_hypervisor.model.errors import UsageError
+from phoenix_hypervisor.model.event import Report
+from phoenix_hypervisor.model.observed import Observed
+from phoenix_hypervisor.model.plan import Plan
+from phoenix_hypervisor.plan import render
+
+if TYPE_CHECKING:
+    from phoenix_hypervisor.app import Session
+    from phoenix_hypervisor.plan.options import Options
+
+
+async def carry_out(
+    context: Context,
+    session: "Session",
+    plan: Plan,
+    observed: Observed,
+    *,
+    yes: bool,
+    parallel: int,
+    options: "Options",
+    verify: bool = True,
+) -> int:
+    """Applies a plan that may be applied. Returns the exit status."""
+    context.print(render.text(plan))
+    if plan.changes and not yes:
+        _ask(context)
+    with progress(context, plan) as emit:
+        report = await session.apply(
+            plan,
+            observed,
+            emit,
+            parallel=parallel,
+            reconfigure=options.reconfigure,
+            then_verify=(options.targets or None) if verify else frozenset(),
+        )
+    _tell(context, report, session)
+    if report.interrupted:
+        return EXIT_INTERRUPTED
+    return 0 if report.ok else EXIT_FAILED
+
+
+def _ask(context: Context) -> None:
+    if not sys.stdin.isatty() or context.json:
+        raise UsageError(
+            "applying needs a yes, and there is no terminal to ask on",
+            hint="give --yes, or look at the plan first with `phoenix plan`",
+        )
+    if not typer.confirm("Apply this?"):
+        context.say("nothing was changed")
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _tell(context: Context, report: Report, session: "Session") -> None:
+    if context.json:
+        context.document(report.as_json())
+        return
+    for failure in report.failed:
+        context.say(
+            f"[bold red]failed:[/] {failure.address} {failure.step}: {escape(failure.message)}"
+        )
+        if failure.detail:
+            context.say(f"[dim]{escape(failure.detail)}[/]")
+        if failure.hint:
+            context.say(f"[bold]hint:[/] {escape(failure.hint)}")
+    for line in report.half_done:
+        context.say(f"[yellow]half done:[/] {escape(line)}")
+    took = render.seconds(report.elapsed_s)
+    if report.interrupted:
+        context.say("[yellow]interrupted[/]; running it again goes on where this stopped")
+    elif not report.ok:
+        context.say(f"[bold red]not finished[/] after {took}; running it again goes on from here")
+    elif not session.driver.has_inside:
+        context.print(f"[green]done[/] in {took}: simulated only, nothing real was made")
+    else:
+        context.print(f"[bold green]done[/] in {took}; every check passed")

@@ -1,0 +1,25 @@
+"""Finds the running guest that a command goes into."""
+
+from typing import TYPE_CHECKING
+
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.errors import NotFound, PhoenixError, Unsupported
+
+if TYPE_CHECKING:
+    from phoenix_hypervisor.app import Session
+
+
+async def running(session: "Session", word: str) -> Address:
+    """The address of a guest of this stack that runs. Raises what is in the way."""
+    if not session.driver.has_inside:
+        raise Unsupported(f"on {session.driver.name} guests have no inside: nothing real was made")
+    (address,) = session.resolve([word])
+    observed = await session.driver.observe(session.desired)
+    seen = observed.guests.get(address)
+    if seen is None:
+        raise NotFound(f"{address} is not there", hint="`phoenix apply` makes it")
+    if seen.stack != session.desired.stack:
+        raise PhoenixError(f"{address} was not made by this stack: it is left alone")
+    if seen.state != "running":
+        raise PhoenixError(f"{address} is {seen.state}", hint="`phoenix apply` starts it")
+    return address

@@ -1,0 +1,50 @@
+"""`phoenix logs`: what a guest's services say."""
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from phoenix_hypervisor.cli._context import EXIT_FAILED, Context
+from phoenix_hypervisor.cli._inside import running
+from phoenix_hypervisor.model.errors import PhoenixError
+
+SETTINGS = {"epilog": "Examples: phoenix logs api · phoenix logs db --unit postgresql -n 200"}
+_LIMIT_S = 60.0
+_FOREVER_S = 86_400.0
+
+
+def logs(
+    ctx: typer.Context,
+    guest: Annotated[str, typer.Argument(help="An address, id or name.")],
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines.")] = 100,
+    unit: Annotated[str | None, typer.Option(help="Only this service.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as more comes.")] = False,
+) -> None:
+    """Shows a guest's journal; of a guest that doesn't run, its console."""
+    context: Context = ctx.obj
+    raise typer.Exit(context.run(_logs(context, guest, lines, unit, follow)))
+
+
+async def _logs(context: Context, word: str, lines: int, unit: str | None, follow: bool) -> int:
+    import asyncio
+
+    from phoenix_hypervisor.shell import Shell
+
+    async with context.session() as session:
+        try:
+            address = await running(session, word)
+        except PhoenixError:
+            (address,) = session.resolve([word])
+            context.out.print(await session.driver.console(address, lines), markup=False)
+            return 0
+        chosen = f" --unit={shlex.quote(unit)}" if unit else ""
+        script = f"exec journalctl --no-pager --lines={lines}{chosen}{' --follow' * follow}"
+        with Shell(await session.driver.way_in(address), name=address) as shell:
+            answer = await asyncio.to_thread(
+                shell.run,
+                script,
+                timeout_s=_FOREVER_S if follow else _LIMIT_S,
+                on_line=lambda _, line: typer.echo(line),
+            )
+    return 0 if answer.ok else EXIT_FAILED

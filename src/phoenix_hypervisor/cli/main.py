@@ -1,0 +1,117 @@
+"""The entry point `phoenix`: finds the commands, reads the global options, sets the exit status.
+
+Exit status: 0 success, 1 failure, 2 pending changes (only with `--detailed-exitcode`), 64 wrong
+usage (EX_USAGE of sysexits.h), 130 interrupted.
+"""
+
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+import phoenix_hypervisor.cli as package
+from phoenix_hypervisor import __version__
+from phoenix_hypervisor.cli._context import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, Context
+from phoenix_hypervisor.model.errors import PhoenixError, UsageError
+
+_HELP = """Turns a folder of JSON files into a running, verified AI platform.
+
+Reads the files in --dir, looks at the target, shows the difference as a plan, applies exactly
+that plan, and proves by real checks that the result serves.
+"""
+_EPILOG = "First steps: `phoenix init`, `phoenix validate`, `phoenix plan`, `phoenix apply`."
+_WITH_VALUE = ("--dir", "--on", "--log-level")
+_FLAGS = ("--json",)
+_FIRST = ("init", "validate", "plan", "apply", "destroy", "status", "check")
+
+
+def main() -> None:
+    """Runs the command line of this process and exits."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs one command line and returns its exit status."""
+    context = Context()
+    command = typer.main.get_command(application())
+    try:
+        result = command.main(
+            _globals_first(argv), prog_name="phoenix", standalone_mode=False, obj=context
+        )
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        context.say("interrupted")
+        return EXIT_INTERRUPTED
+    except PhoenixError as error:
+        context.fail(error)
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+    except BrokenPipeError:
+        # The reader has left (`phoenix plan | head`): nothing is wrong here.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def application() -> typer.Typer:
+    """The command line with every command that has a file here."""
+    app = typer.Typer(
+        help=_HELP, epilog=_EPILOG, no_args_is_help=True, pretty_exceptions_enable=False
+    )
+    app.callback()(_globals)
+    names = {m.name for m in pkgutil.iter_modules(package.__path__)} - {"main"}
+    commands = sorted(name for name in names if not name.startswith("_"))
+    for name in sorted(commands, key=lambda n: (_FIRST.index(n) if n in _FIRST else 99, n)):
+        module = importlib.import_module(f"{package.__name__}.{name}")
+        function = getattr(module, name.rstrip("_"), None) or getattr(module, name)
+        app.command(name.rstrip("_"), **getattr(module, "SETTINGS", {}))(function)
+    return app
+
+
+def _globals(
+    context: typer.Context,
+    folder: Annotated[
+        Path, typer.Option("--dir", envvar="PHOENIX_DIR", help="The folder with the files.")
+    ] = Path(),
+    on: Annotated[
+        str | None,
+        typer.Option("--on", envvar="PHOENIX_ON", help="The target: proxmox, incus or sim."),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")
+    ] = False,
+    log_level: Annotated[
+        str, typer.Option("--log-level", help="debug, info, warning or error.")
+    ] = "warning",
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        typer.echo(f"phoenix {__version__}")
+        raise typer.Exit
+    context.obj.configure(folder, on or None, json, log_level)
+
+
+def _globals_first(argv: Sequence[str]) -> list[str]:
+    """Global options also work behind the command: `phoenix plan --json`."""
+    first: list[str] = []
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in _FLAGS or word.startswith(tuple(f"{o}=" for o in _WITH_VALUE)):
+            first.append(word)
+        elif word in _WITH_VALUE:
+            first += [word, *[value for value in [next(words, None)] if value is not None]]
+        else:
+            rest.append(word)
+    return first + rest

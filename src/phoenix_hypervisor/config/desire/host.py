@@ -1,0 +1,43 @@
+"""The target, and what guests need to know of the host."""
+
+from phoenix_hypervisor.config.folder import Folder
+from phoenix_hypervisor.model.desired import Capacity, Gpu, Host, HostUser, Target
+
+
+def target(folder: Folder) -> Target:
+    """Where the stack lives; the command line's `--on` goes before the file's `driver`."""
+    words = folder.host.hypervisor
+    return Target(
+        driver=folder.driver,
+        endpoint=words.endpoint,
+        node=words.node,
+        token_id=words.token_id,
+        token_secret=words.token_secret,
+        verify_tls=words.verify_tls,
+        ca_file=words.ca_file,
+        project=words.project,
+        ssh=words.ssh,
+    )
+
+
+def host(folder: Folder) -> Host:
+    """The host's domain, time zone, people, cards and capacity."""
+    words = folder.host
+    capacity = words.hypervisor.capacity
+    return Host(
+        domain=words.domain_name,
+        timezone=words.timezone,
+        users=tuple(
+            HostUser(
+                username=user.username or key,
+                sudo=user.sudo_access,
+                password_hash=user.password_hash,
+                ssh_keys=tuple(user.ssh_public_key),
+            )
+            for key, user in words.users.items()
+        ),
+        gpus=None
+        if words.gpus is None
+        else tuple(Gpu(gpu.index, gpu.name, gpu.memory_mb, gpu.pci) for gpu in words.gpus),
+        capacity=Capacity(capacity.memory_mb, capacity.cores, capacity.storage_gb),
+    )

@@ -1,0 +1,56 @@
+"""What a guest serves and how that is proved: routes, checks and ports, of both spellings."""
+
+from phoenix_hypervisor.config.folder import AnyEntry, Folder
+from phoenix_hypervisor.config.words.lxc import Container
+from phoenix_hypervisor.config.words.shared import RouteAuth as AuthWords
+from phoenix_hypervisor.model.check import Check
+from phoenix_hypervisor.model.desired import Route, RouteAuth, Slo
+
+
+def routes(folder: Folder, entry: AnyEntry) -> tuple[Route, ...]:
+    """The guest's routes; a `traefik_service` is one more, unless a route says the same."""
+    found = [
+        Route(words.host, words.path, words.port, _auth(words.auth)) for words in entry.words.routes
+    ]
+    service = entry.words.traefik_service
+    if service is not None:
+        domain = folder.host.domain_name
+        host = f"{service.name}.{domain}" if domain else service.name
+        if not any(route.host == host for route in found):
+            found.append(Route(host, "/", service.port))
+    return tuple(found)
+
+
+def _auth(words: AuthWords | None) -> RouteAuth | None:
+    if words is None:
+        return None
+    if words.basic is not None:
+        return RouteAuth("basic", words.basic.username, words.basic.password)
+    if words.bearer is not None:
+        return RouteAuth("bearer", None, words.bearer.token)
+    return None
+
+
+def checks(folder: Folder, entry: AnyEntry) -> tuple[Check, ...]:
+    """The guest's checks; a `health_check` is a command inside with the same patience."""
+    found = list(entry.checks)
+    words = entry.words
+    command = folder.vocabulary.checks.get("command")
+    if isinstance(words, Container) and words.health_check is not None and command is not None:
+        health = words.health_check
+        options = {
+            "name": "health_check",
+            "command": health.command,
+            "from": "inside",
+            "timeout_s": min(max(health.interval, 5), 600),
+            "interval_s": health.interval,
+            "deadline_s": min(health.retries * health.interval, 7200),
+        }
+        found.append(command.model_validate(options))
+    return tuple(found)
+
+
+def slo(entry: AnyEntry) -> Slo | None:
+    """What the guest promises."""
+    words = entry.words.slo
+    return None if words is None else Slo(words.availability, words.latency_p95_ms)

@@ -1,0 +1,200 @@
+"""The whole folder as it was read: what the rules judge and what the desired state is made of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from phoenix_hypervisor.model import address
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.check import Check
+from phoenix_hypervisor.model.desired import FeatureUse
+from phoenix_hypervisor.model.feature import FeatureOptions
+from phoenix_hypervisor.model.problem import Problem
+
+from .document import Document, Pointer
+from .words.base import Words
+from .words.cloud import CloudFile
+from .words.hypervisor import HypervisorFile
+from .words.lxc import Container, LxcFile
+from .words.vm import Machine, VmFile
+
+HYPERVISOR = "phoenix_hypervisor_config.json"
+LXC = "phoenix_lxc_configs.json"
+VM = "phoenix_vm_configs.json"
+CLOUD = "phoenix_cloud_configs.json"
+FILES = (HYPERVISOR, LXC, VM, CLOUD)
+"""All files of a folder, in the order in which their problems are told."""
+
+G_co = TypeVar("G_co", bound=Container | Machine, covariant=True)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What the program knows beside the words of the files.
+
+    `features` maps all names of features to the models of their options, `checks` all kinds of
+    checks to their models.
+    """
+
+    features: Mapping[str, type[FeatureOptions]]
+    checks: Mapping[str, type[Check]]
+
+
+def _same(path: Pointer) -> Pointer:
+    return path
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A part of a file that a model was made of; tells problems at places in the model."""
+
+    document: Document
+    base: Pointer = ()
+    original: Callable[[Pointer], Pointer] = _same
+
+    def path(self, *path: str | int) -> Pointer:
+        """Where in the file a place of the model is."""
+        return (*self.base, *self.original(path))
+
+    def error(self, path: Pointer, message: str, hint: str = "", *, key: bool = False) -> Problem:
+        """An error at a place of the model; `key`: at the key, not at the value."""
+        return self.document.problem("error", self.path(*path), message, hint, key=key)
+
+    def warning(self, path: Pointer, message: str, hint: str = "", *, key: bool = False) -> Problem:
+        """A warning at a place of the model."""
+        return self.document.problem("warning", self.path(*path), message, hint, key=key)
+
+    def raw(self, *path: str | int) -> Any:
+        """The value as it stands in the file, or None."""
+        return self.document.raw((*self.base, *path))
+
+    def line(self, path: Pointer, *, key: bool = False) -> int:
+        """The line of a place, for problems that name a second one."""
+        return self.document.place(self.path(*path), key=key)[0]
+
+
+@dataclass(frozen=True)
+class Entry(Generic[G_co]):
+    """One guest of the files: its words, and its features and checks read by their own models."""
+
+    kind: Literal["lxc", "vm"]
+    id: int
+    words: G_co
+    spot: Spot
+    features: tuple[FeatureUse, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def address(self) -> Address:
+        """`lxc/101` or `vm/201`."""
+        return address.lxc(self.id) if self.kind == "lxc" else address.vm(self.id)
+
+    @property
+    def clone_of(self) -> int | None:
+        """The id of the guest that it is cloned from."""
+        words: Container | Machine = self.words
+        if isinstance(words, Container):
+            return words.clone_from_ctid
+        return words.clone_from_vmid
+
+    @property
+    def clone_word(self) -> str:
+        """The word that names the source of a clone."""
+        return "clone_from_ctid" if self.kind == "lxc" else "clone_from_vmid"
+
+    @property
+    def disk_word(self) -> str:
+        """The word that gives the disk's size."""
+        return "storage_size_gb" if self.kind == "lxc" else "disk_size_gb"
+
+    @property
+    def disk_gb(self) -> int | None:
+        """The size of its own disk, where it gives one."""
+        words: Container | Machine = self.words
+        return words.storage_size_gb if isinstance(words, Container) else words.disk_size_gb
+
+    @property
+    def label(self) -> str:
+        """How a person would call it in a message: `lxc/101 (web)`."""
+        return f"{self.address} ({self.words.name})" if self.words.name else self.address
+
+    @property
+    def rests(self) -> bool:
+        """Whether it is a template, which is not running once it is complete."""
+        words: Container | Machine = self.words
+        if isinstance(words, Machine) and words.is_template:
+            return True
+        return words.template_snapshot_name is not None and not words.start_at_boot
+
+    @property
+    def head(self) -> Pointer:
+        """The place that stands for the whole guest: its key, or its `vmid`."""
+        return () if self.kind == "lxc" else ("vmid",)
+
+
+AnyEntry = Entry[Container] | Entry[Machine]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """All files. `broken` names those whose values are not known for sure."""
+
+    path: Path
+    vocabulary: Vocabulary
+    on: str | None
+    host: HypervisorFile
+    lxc: LxcFile
+    vm: VmFile
+    cloud: CloudFile
+    spots: Mapping[str, Spot]
+    guests: tuple[AnyEntry, ...]
+    broken: frozenset[str]
+    lost: tuple[str, ...] = ()
+    """Guests that can't be taken by their id, as the files name them."""
+    _by_id: dict[int, AnyEntry] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for guest in self.guests:
+            self._by_id.setdefault(guest.id, guest)
+
+    @property
+    def containers(self) -> list[Entry[Container]]:
+        """The containers."""
+        return [guest for guest in self.guests if isinstance(guest.words, Container)]
+
+    @property
+    def machines(self) -> list[Entry[Machine]]:
+        """The virtual machines."""
+        return [guest for guest in self.guests if isinstance(guest.words, Machine)]
+
+    def guest(self, guest_id: int) -> AnyEntry | None:
+        """The first guest of that id."""
+        return self._by_id.get(guest_id)
+
+    @property
+    def knows_all_guests(self) -> bool:
+        """Whether a guest that isn't found is really not there."""
+        return not self.broken & {LXC, VM} and not self.lost
+
+    def spot(self, file: str) -> Spot:
+        """The place of a whole file."""
+        return self.spots[file]
+
+    @property
+    def driver(self) -> str | None:
+        """The target that is asked for, on the command line or in the file."""
+        return self.on or self.host.hypervisor.driver
+
+    @property
+    def models(self) -> tuple[tuple[str, Words], ...]:
+        """The words of each file, but its guests'."""
+        return ((HYPERVISOR, self.host), (LXC, self.lxc), (VM, self.vm), (CLOUD, self.cloud))
+
+    def raw_files(self) -> list[tuple[Document, dict[str, Any]]]:
+        """The values of all files that could be read, as they stand."""
+        return [
+            (spot.document, spot.document.value)
+            for file, spot in self.spots.items()
+            if file not in self.broken
+        ]

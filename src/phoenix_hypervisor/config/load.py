@@ -1,0 +1,49 @@
+"""The whole way from a folder to its desired state, readable at a glance."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from phoenix_hypervisor.model.desired import Desired
+from phoenix_hypervisor.model.problem import Problem
+
+from .desire import desire
+from .folder import FILES, Vocabulary
+from .reading import read
+from .rules import problems as broken_rules
+
+__all__ = ["Loaded", "Vocabulary", "load"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a folder asks for (None where there are errors), and all problems of all files."""
+
+    desired: Desired | None
+    problems: tuple[Problem, ...]
+
+
+def load(folder: Path, vocabulary: Vocabulary, *, on: str | None = None) -> Loaded:
+    """Reads a folder. `on` is the target of the command line, which goes before the file's.
+
+    Problems are sorted by file (hypervisor, lxc, vm, cloud), line and column. Never raises for
+    what the files hold.
+    """
+    path = folder.absolute()
+    words, problems = read(path, vocabulary, on)
+    problems.extend(broken_rules(words))
+    if not path.is_dir():
+        message = f"there is no folder {path}"
+        problems.append(Problem("error", ".", 0, 0, "", message, "name another one with --dir"))
+    elif not any((path / file).exists() for file in FILES):
+        hint = f"`phoenix init` writes a starter folder; the files are: {', '.join(FILES)}"
+        message = "the folder holds no file of Phoenix"
+        problems.append(Problem("error", ".", 0, 0, "", message, hint))
+    problems = sorted(dict.fromkeys(problems), key=_place)
+    if any(problem.severity == "error" for problem in problems):
+        return Loaded(None, tuple(problems))
+    return Loaded(desire(words, tuple(problems)), tuple(problems))
+
+
+def _place(problem: Problem) -> tuple[int, int, int, str]:
+    order = FILES.index(problem.file) if problem.file in FILES else -1
+    return (order, problem.line, problem.column, problem.message)

@@ -1,0 +1,34 @@
+"""Finds the words of a model that bear a marker, such as `Later`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from .document import Pointer
+from .words.base import Words
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A word that stands in the file, its marker and its value."""
+
+    marker: object
+    field: FieldInfo
+    value: Any
+
+
+def marked(words: BaseModel, kind: type[object]) -> Iterator[tuple[Pointer, Marked]]:
+    """All marked words that are set; what is below a marked word isn't looked at."""
+    for name, field in type(words).model_fields.items():
+        if name not in words.model_fields_set:
+            continue
+        value = getattr(words, name)
+        marker = next((mark for mark in field.metadata if isinstance(mark, kind)), None)
+        if marker is not None:
+            yield (name,), Marked(marker, field, value)
+        elif isinstance(value, Words):
+            for path, inside in marked(value, kind):
+                yield (name, *path), inside

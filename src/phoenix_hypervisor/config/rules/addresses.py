@@ -1,0 +1,50 @@
+"""IP addresses: none is taken twice, be it by guests, the host or a gateway."""
+
+from collections.abc import Iterator
+from ipaddress import ip_interface
+
+from phoenix_hypervisor.config.folder import HYPERVISOR, Folder
+from phoenix_hypervisor.model.problem import Problem
+
+
+def find(folder: Folder) -> Iterator[Problem]:
+    """Addresses that the host, an earlier guest or a gateway has already."""
+    first = dict(_host(folder))
+    gateways = {
+        network.gw: guest
+        for guest in reversed(folder.guests)
+        if (network := guest.words.network_config) is not None and network.gw is not None
+    }
+    for guest in folder.guests:
+        network = guest.words.network_config
+        if network is None or network.ip in (None, "dhcp"):
+            continue
+        address = str(ip_interface(network.ip).ip)
+        place = ("network_config", "ip")
+        if address in first:
+            label, file, line = first[address]
+            message = f"the address {address} is taken by {label} ({file}, line {line})"
+            yield guest.spot.error(place, message, "choose a free address")
+            continue
+        first[address] = (guest.label, guest.spot.document.file, guest.spot.line(place))
+        if address in gateways and not folder.spot(HYPERVISOR).raw("network", "interfaces"):
+            other = gateways[address]
+            message = f"the address {address} is the gateway of {other.label}"
+            yield guest.spot.warning(place, message, "a guest has it only if it is the router")
+
+
+def _host(folder: Folder) -> Iterator[tuple[str, tuple[str, str, int]]]:
+    spot = folder.spot(HYPERVISOR)
+    for key, interface in folder.host.network.interfaces.items():
+        if interface.address in (None, "dhcp"):
+            continue
+        path = ("network", "interfaces", *_steps(key), "address")
+        address = str(ip_interface(interface.address).ip)
+        yield address, ("the host", spot.document.file, spot.line(path))
+
+
+def _steps(key: str) -> tuple[str | int, ...]:
+    """The step to an entry of a map, of a list, or to one that stands by itself."""
+    if key == "":
+        return ()
+    return (int(key),) if key.isdigit() else (key,)

@@ -1,0 +1,26 @@
+"""Guests that others wait for: they exist, and they run."""
+
+from collections.abc import Iterator
+
+from phoenix_hypervisor.config.folder import Folder
+from phoenix_hypervisor.model.problem import Problem
+
+
+def find(folder: Folder) -> Iterator[Problem]:
+    """Dependencies that aren't there, stand twice, or never run."""
+    for guest in folder.guests:
+        seen: set[int] = set()
+        for index, wanted in enumerate(guest.words.dependencies):
+            place = ("dependencies", index)
+            other = folder.guest(wanted)
+            if wanted in seen:
+                message = f"{guest.label} names its dependency {wanted} twice"
+                yield guest.spot.warning(place, message, "remove one of them")
+            elif other is None and folder.knows_all_guests:
+                known = ", ".join(str(entry.id) for entry in folder.guests if entry is not guest)
+                message = f"{guest.label} depends on {wanted}, which is not in the files"
+                yield guest.spot.error(place, message, f"known ids: {known}" if known else "")
+            elif other is not None and other.rests:
+                message = f"{guest.label} depends on {other.label}, a template that does not run"
+                yield guest.spot.warning(place, message, "it waits until that one is complete only")
+            seen.add(wanted)

@@ -1,0 +1,50 @@
+"""Files and folders that options of features name: they are in the folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from phoenix_hypervisor.config import models
+from phoenix_hypervisor.config.document import Pointer
+from phoenix_hypervisor.config.folder import Folder
+from phoenix_hypervisor.model.feature import InFolder
+from phoenix_hypervisor.model.problem import Problem
+
+
+def find(folder: Folder) -> Iterator[Problem]:
+    """Options marked with `InFolder` whose file or folder isn't there."""
+    for guest in folder.guests:
+        for use in guest.features:
+            for place, mark, name in _named(use.options, (use.name,)):
+                path = folder.path / mark.under / name
+                wanted = Path(mark.under) / name
+                if not path.exists():
+                    message = f"{wanted} is not there"
+                    yield guest.spot.error(place, message, f"make it in {folder.path.name}/")
+                elif mark.kind == "folder" and not path.is_dir():
+                    yield guest.spot.error(place, f"{wanted} is a file", "it must be a folder")
+                elif mark.kind == "file" and not path.is_file():
+                    yield guest.spot.error(place, f"{wanted} is a folder", "it must be a file")
+
+
+def _named(value: Any, path: Pointer) -> Iterator[tuple[Pointer, InFolder, str]]:
+    if isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            inside = getattr(value, name)
+            place = (*path, models.key_of(name, field))
+            mark = next((mark for mark in field.metadata if isinstance(mark, InFolder)), None)
+            if mark is not None and inside is not None:
+                rows = inside if isinstance(inside, list | tuple) else [inside]
+                for index, row in enumerate(rows):
+                    at = (*place, index) if rows is inside else place
+                    yield at, mark, str(row)
+            else:
+                yield from _named(inside, place)
+    elif isinstance(value, list | tuple):
+        for index, row in enumerate(value):
+            yield from _named(row, (*path, index))
+    elif isinstance(value, dict):
+        for key, row in value.items():
+            yield from _named(row, (*path, str(key)))

@@ -1,0 +1,32 @@
+"""Words of the past: still read, with what to write today."""
+
+from collections.abc import Iterator
+
+from phoenix_hypervisor.config.folder import HYPERVISOR, Folder
+from phoenix_hypervisor.config.marked import marked
+from phoenix_hypervisor.config.words.base import Old, Unused
+from phoenix_hypervisor.config.words.vllm import OLD_WORDS
+from phoenix_hypervisor.model.problem import Problem
+
+
+def find(folder: Folder) -> Iterator[Problem]:
+    """Old words and unused ones."""
+    for place, mark in marked(folder.host, Unused):
+        if mark.value:
+            spot = folder.spot(HYPERVISOR)
+            yield spot.warning(place, f"`{place[-1]}` is no longer used", "remove it", key=True)
+    for guest in folder.guests:
+        for place, old in marked(guest.words, Old):
+            if old.value is not None and isinstance(old.marker, Old):
+                message = f"`{place[-1]}` is an old word"
+                hint = f"write {old.marker.instead} instead"
+                yield guest.spot.warning(place, message, hint, key=True)
+    for guest in folder.containers:
+        used = [word for word in OLD_WORDS if getattr(guest.words, word) is not None]
+        if used:
+            first = min(used, key=lambda word: guest.spot.document.place(guest.spot.path(word)))
+            shown = ", ".join(f"`{word}`" for word in used[:3])
+            more = f" and {len(used) - 3} more" if len(used) > 3 else ""  # noqa: PLR2004 - the first three
+            verb = "is an old spelling" if len(used) == 1 else "are old spellings"
+            message = f"{shown}{more} {verb} of vLLM's options"
+            yield guest.spot.warning((first,), message, 'write them into "vllm": { … }', key=True)

@@ -1,0 +1,43 @@
+"""Passwords and tokens in plain text: files end up in Git."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from phoenix_hypervisor.config.document import Pointer
+from phoenix_hypervisor.config.folder import Folder
+from phoenix_hypervisor.config.words.base import UNSET, is_comment
+from phoenix_hypervisor.model.problem import Problem
+
+_SECRET = re.compile(
+    r"(^|[_-])(password|passwd|passphrase|secret|token|api_?key|private_key)$|^token_secret$", re.IGNORECASE
+)
+_HASH = re.compile(r"\$(1|2[aby]|5|6|7|y|gy|argon2id?|scram)\$|SCRAM-SHA-256\$")
+
+
+def find(folder: Folder) -> Iterator[Problem]:
+    """Texts under keys that name secrets, but hashes of passwords."""
+    for document, value in folder.raw_files():
+        for place, key in _texts(value, ()):
+            name = re.sub(r"[^A-Z0-9]+", "_", key.upper()).strip("_")
+            message = f"`{key}` stands here in plain text"
+            hint = (
+                f'write {{"secret": "{name}"}} and put {name}=… into .phoenix-secrets.env '
+                "or the environment"
+            )
+            yield document.problem("warning", place, message, hint)
+
+
+def _texts(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            if is_comment(key):
+                continue
+            if isinstance(inside, str):
+                if _SECRET.search(key) and inside not in UNSET and not _HASH.match(inside):
+                    yield (*path, key), key
+            else:
+                yield from _texts(inside, (*path, key))
+    elif isinstance(value, list):
+        for index, inside in enumerate(value):
+            yield from _texts(inside, (*path, index))

@@ -1,0 +1,23 @@
+"""Routes: no name and path is published by two guests."""
+
+from collections.abc import Iterator
+
+from phoenix_hypervisor.config.folder import Folder
+from phoenix_hypervisor.model.problem import Problem
+
+
+def find(folder: Folder) -> Iterator[Problem]:
+    """Routes that an earlier one has taken."""
+    first: dict[tuple[str | None, str], tuple[str, str, int]] = {}
+    for guest in folder.guests:
+        for index, route in enumerate(guest.words.routes):
+            place = ("routes", index)
+            key = (route.host.lower() if route.host else None, route.path.rstrip("/"))
+            if key in first:
+                label, file, line = first[key]
+                shown = (route.host or "every name") + route.path
+                message = f"the route {shown} is taken by {label} ({file}, line {line})"
+                yield guest.spot.error(place, message, "choose another host or path")
+            else:
+                line = guest.spot.line(place)
+                first[key] = (guest.label, guest.spot.document.file, line)

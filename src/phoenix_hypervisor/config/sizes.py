@@ -1,0 +1,82 @@
+"""A guest's sizes with all defaults filled in: its own, its source's, the files', and ours."""
+
+from dataclasses import dataclass
+
+from .folder import AnyEntry, Folder
+from .words.lxc import Container
+from .words.shared import Volume
+
+LXC_MEMORY_MB = 512
+LXC_CORES = 1
+LXC_DISK_GB = 8
+VM_MEMORY_MB = 2048
+VM_CORES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a guest gets. `disk_gb` None: as large as what it is made of."""
+
+    memory_mb: int
+    cores: int
+    disk_gb: int | None
+    pool: str | None
+
+
+class Sizes:
+    """The sizes of a folder's guests; a clone without own sizes has its source's."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._known: dict[tuple[str, int], Size] = {}
+        self._open: set[tuple[str, int]] = set()
+
+    def of(self, guest: AnyEntry) -> Size:
+        """One guest's sizes."""
+        key = (guest.kind, guest.id)
+        if key not in self._known:
+            self._open.add(key)
+            self._known[key] = self._read(guest)
+            self._open.discard(key)
+        return self._known[key]
+
+    def volumes(self, guest: AnyEntry) -> list[Volume]:
+        """A container's own volumes, of both spellings."""
+        words = guest.words
+        return [*words.volumes, *words.zfs_volumes] if isinstance(words, Container) else []
+
+    def _read(self, guest: AnyEntry) -> Size:
+        words = guest.words
+        base = self._source(guest) or self._default(guest)
+        return Size(
+            memory_mb=words.memory_mb or base.memory_mb,
+            cores=words.cores or base.cores,
+            disk_gb=guest.disk_gb or base.disk_gb,
+            pool=words.storage_pool or base.pool,
+        )
+
+    def _source(self, guest: AnyEntry) -> Size | None:
+        if guest.clone_of is None:
+            return None
+        source = self._folder.guest(guest.clone_of)
+        if source is None or source.kind != guest.kind or (source.kind, source.id) in self._open:
+            return None
+        return self.of(source)
+
+    def _default(self, guest: AnyEntry) -> Size:
+        if isinstance(guest.words, Container):
+            defaults = self._folder.host.proxmox_defaults
+            pool = defaults.zfs_lxc_pool
+            return Size(
+                memory_mb=defaults.lxc.memory_mb or LXC_MEMORY_MB,
+                cores=defaults.lxc.cores or LXC_CORES,
+                disk_gb=LXC_DISK_GB,
+                pool=pool.replace("/", "-") if pool else None,
+            )
+        given = self._folder.vm.vm_defaults
+        return Size(
+            memory_mb=given.memory_mb or VM_MEMORY_MB,
+            cores=given.cores or VM_CORES,
+            disk_gb=given.disk_size_gb,
+            pool=given.storage_pool,
+        )

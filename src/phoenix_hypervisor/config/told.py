@@ -1,0 +1,160 @@
+"""Pydantic's errors in plain words: what is wrong with which word, and how to mend it."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+Step = str | int
+
+_SENSITIVE = re.compile(
+    r"pass(word|wd|phrase)?|secret|token|api_?key|private|hash|credential", re.IGNORECASE
+)
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text in double quotes",
+    "list": "a list, such as [ … ]",
+    "tuple": "a list, such as [ … ]",
+    "set": "a list, such as [ … ]",
+    "dict": "an object, such as { … }",
+    "model": "an object, such as { … }",
+    "dataclass": "an object, such as { … }",
+    "none": "null",
+    "mapping": "an object, such as { … }",
+    "decimal": "a number",
+    "path": "a path",
+    "enum": "one of the words that are known here",
+}
+_BOUNDS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+_NETS = {
+    "ip_v4_address": "an IPv4 address, such as 10.0.0.5",
+    "ip_v6_address": "an IPv6 address",
+    "ip_any_address": "an IP address",
+    "ip_v4_network": "a subnet, such as 10.0.0.0/24",
+    "ip_v6_network": "a subnet, such as fd00::/64",
+    "ip_any_network": "a subnet, such as 10.0.0.0/24",
+    "ip_v4_interface": "an address with its prefix length, such as 10.0.0.5/24",
+    "ip_v6_interface": "an address with its prefix length",
+    "ip_any_interface": "an address with its prefix length, such as 10.0.0.5/24",
+}
+
+
+def is_sensitive(key: object) -> bool:
+    """Whether a key's value is likely a secret, so that it must not be shown."""
+    return isinstance(key, str) and _SENSITIVE.search(key) is not None
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """The known word that was most likely meant."""
+    by_lower = {other.lower(): other for other in reversed(known)}
+    close = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
+    return by_lower[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Sequence[str], otherwise: str = "") -> str:
+    """A hint with the nearest known word; where none is near: all of a few, or `otherwise`."""
+    near = nearest(word, known)
+    if near is not None:
+        return f"did you mean `{near}`?"
+    if 0 < len(known) <= 10:  # noqa: PLR2004 - more than a line holds helps nobody
+        return "known here: " + ", ".join(sorted(known))
+    return otherwise
+
+
+def show(value: Any, key: object = None) -> str:
+    """A value of the file, short enough for a message; never a secret."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    if is_sensitive(key):
+        return "text" if isinstance(value, str) else "something else"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + '…"'  # noqa: PLR2004 - half a line
+
+
+def name(path: Sequence[Step]) -> str:
+    """A word's name for a message: `memory_mb`, or `entry 2 of features`."""
+    if not path:
+        return "the file"
+    last = path[-1]
+    if isinstance(last, str):
+        return f"`{last}`"
+    before = next((step for step in reversed(path) if isinstance(step, str)), None)
+    return f"entry {last + 1} of `{before}`" if before is not None else f"entry {last + 1}"
+
+
+def tell(
+    kind: str, context: Mapping[str, Any], text: str, path: Sequence[Step], value: Any
+) -> tuple[str, str]:
+    """Message and hint of one error.
+
+    `kind`, `context` and `text` are pydantic's type, ctx and msg (see its "Validation Errors");
+    `value` is what stands in the file.
+    """
+    word = name(path)
+    key = next((step for step in reversed(path) if isinstance(step, str)), None)
+    shown = show(value, key)
+    if kind == "phoenix":
+        return f"{word}: {context['message']}", str(context["hint"])
+    if kind in ("value_error", "assertion_error"):
+        return f"{word}: {context.get('error', text)}", ""
+    stem = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_attributes")
+    if kind == "int_from_float":
+        stem = "int"
+    if kind in ("bool_parsing", "bool_type"):
+        stem = "bool"
+    if stem in _KINDS and kind != stem:
+        return f"{word} must be {_KINDS[stem]}, but is {shown}", _mend(stem, value)
+    if kind in _NETS:
+        return f"{word} must be {_NETS[kind]}, but is {shown}", ""
+    if kind in _BOUNDS:
+        bound, phrase = _BOUNDS[kind]
+        return f"{word} must be {phrase} {context[bound]:g}, but is {shown}", ""
+        if kind in ("literal_error", "enum"):
+        known = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        near = nearest(value, known) if isinstance(value, str) else None
+        hint = f"did you mean `{near}`?" if near else ""
+        return f"{word} must be one of {', '.join(known)}, but is {shown}", hint
+    if kind == "string_pattern_mismatch":
+        return f"{word} can't be {shown}", f"its form is {context['pattern']}"
+    return _of_length(kind, context, word) or _as_pydantic_says(text, word), ""
+
+
+def _of_length(kind: str, context: Mapping[str, Any], word: str) -> str:
+    unit = "characters" if kind.startswith("string") else "entries"
+    if kind in ("string_too_short", "too_short"):
+        least = context["min_length"]
+        return f"{word} must " + ("not be empty" if least == 1 else f"have at least {least} {unit}")
+    if kind in ("string_too_long", "too_long"):
+        return f"{word} must have at most {context['max_length']} {unit}"
+    return ""
+
+
+def _as_pydantic_says(text: str, word: str) -> str:
+    plain = re.sub(r"^(Input|Value) should ", "must ", text)
+    return f"{word} {plain[:1].lower()}{plain[1:]}"
+
+
+def _mend(stem: str, value: Any) -> str:
+    if stem in ("int", "float") and isinstance(value, str) and value.strip().isdigit():
+        return f"write {int(value)} without quotes"
+    if stem == "int" and isinstance(value, float) and value.is_integer():
+        return f"write {int(value)}"
+    if stem == "bool" and isinstance(value, str) and value.lower() in ("true", "false"):
+        return f"write {value.lower()} without quotes"
+    if stem == "bool" and value in (0, 1):
+        return f"write {'true' if value else 'false'}"
+    if stem == "string" and isinstance(value, int | float) and not isinstance(value, bool):
+        return f'write "{value}"'
+    if stem in ("list", "tuple", "set") and isinstance(value, str):
+        return "write it in brackets, as [ … ]"
+    return ""

@@ -1,0 +1,94 @@
+"""What all words of the files share: strict types, comments, unset values, and their markers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+
+UNSET = ("", "NOT_SET", None)
+"""Values that mean the same as a key that is left out."""
+
+
+def is_comment(key: object) -> bool:
+    """Whether a key is for people only. `$schema` is for their editors."""
+    return isinstance(key, str) and (key.startswith(("x-", "_")) or key == "$schema")
+
+
+def without_comments(value: object) -> object:
+    """A map without its comments; anything else as it is."""
+    if isinstance(value, dict):
+        return {key: inside for key, inside in value.items() if not is_comment(key)}
+    return value
+
+
+def wrong(message: str, hint: str = "") -> PydanticCustomError:
+    """The error of a single value, told in our own words."""
+    return PydanticCustomError("phoenix", "{message}", {"message": message, "hint": hint})
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Marks a word that is read and whose behaviour isn't built yet.
+
+    `matters` says whether a value asks for anything; without it, all but the default does.
+    """
+
+    matters: Callable[[Any], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """Marks a word that is still read; `instead` says what to write today."""
+
+    instead: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """Marks a word of the old layout that nothing needs any more."""
+
+
+class Words(BaseModel):
+    """Base of all words: unknown keys are errors, types are strict, unset values are left out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_what_is_set(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: inside
+            for key, inside in value.items()
+            if not is_comment(key) and (isinstance(inside, dict | list) or inside not in UNSET)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A map whose entries may also be written as a list, or, where there is one, by itself.
+
+    Reads all three into a map: a list's keys are its indices, a single entry's key is empty, so
+    that a problem's path still leads to its place. `own` are keys that only an entry has.
+    """
+
+    own: frozenset[str]
+
+    def read(self, value: object) -> object:
+        """For a `BeforeValidator`."""
+        if isinstance(value, list):
+            return {str(index): entry for index, entry in enumerate(value)}
+        if isinstance(value, Mapping) and self.own & set(value):
+            return {"": value}
+        return without_comments(value)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        mapped = handler(schema)
+        entry = mapped["additionalProperties"]
+        return {"anyOf": [entry, {"type": "array", "items": entry}, mapped]}

@@ -1,0 +1,198 @@
+"""The words of `phoenix_hypervisor_config.json`: the target, people, defaults and the host."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field
+
+from phoenix_hypervisor.model.secret import Secret
+
+from .base import Keyed, Later, Unused, Words
+from .host import (
+    Behavior,
+    DnsServer,
+    Docker,
+    Network,
+    Nfs,
+    NvidiaDriver,
+    PortainerApi,
+    Samba,
+    SharedVolumes,
+    StepCa,
+    Zfs,
+)
+from .shared import HostFirewall, Suites
+from .values import Flag, HostName, Lines, LoginName, NoComments, StorageName, Text, Url
+
+
+class Capacity(Words):
+    """What the host has to give."""
+
+    memory_mb: int | None = Field(None, ge=1, description="Memory in MiB.")
+    cores: int | None = Field(None, ge=1, description="Number of CPU cores.")
+    storage_gb: int | None = Field(None, ge=1, description="Storage in GiB, all pools together.")
+
+
+class PoolSize(Words):
+    """A storage pool that is made where it is missing."""
+
+    size_gb: int = Field(ge=1, description="Its size in GiB.")
+
+
+class Hypervisor(Words):
+    """Where the guests live, and how to get there."""
+
+    driver: Literal["proxmox", "incus", "sim"] | None = Field(
+        None, description="`proxmox`, `incus` or `sim`; chosen by the machine where missing."
+    )
+    endpoint: Url | None = Field(None, description="The API's address, as `https://pve1:8006`.")
+    node: HostName | None = Field(None, description="The node's name.")
+    token_id: Text | None = Field(None, description="The API token, as `user@realm!name`.")
+    token_secret: Secret | None = Field(
+        None, description='The API token\'s secret, as `{"secret": "NAME"}`.'
+    )
+    verify_tls: bool = Field(True, description="Whether the API's certificate is checked.")
+    ca_file: Text | None = Field(None, description="A file of certificates to trust.")
+    ssh: dict[str, Any] = Field(
+        default_factory=dict, description="The way to a root shell on the node."
+    )
+    stack: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")] | None = Field(
+        None, description="The mark of everything made; the folder's name where missing."
+    )
+    project: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$")] = Field(
+        "phoenix", description="The Incus project that guests live in."
+    )
+    capacity: Capacity = Field(default_factory=Capacity, description="What the host has to give.")
+    pools: Annotated[dict[StorageName, PoolSize], NoComments] = Field(
+        default_factory=dict, description="Sizes of pools that are made where they are missing."
+    )
+
+
+class User(Words):
+    """A person."""
+
+    username: LoginName | None = Field(None, description="The login name.")
+    password_hash: Secret | None = Field(
+        None, description="The password's hash, as `mkpasswd` prints it."
+    )
+    sudo_access: bool = Field(False, description="Whether the user may use sudo.")
+    ssh_public_key: Lines = Field(default_factory=list, description="One SSH key, or several.")
+
+
+_USERS = Keyed(frozenset(User.model_fields))
+Users = Annotated[dict[str, User], BeforeValidator(_USERS.read), _USERS]
+
+
+class LxcDefaults(Words):
+    """What a container gets where it says nothing itself."""
+
+    cores: int | None = Field(None, ge=1, description="Number of CPU cores.")
+    memory_mb: int | None = Field(None, ge=16, description="Memory in MiB.")
+    network_config: Annotated[Text | None, Later()] = Field(
+        None, description="Address, gateway and DNS server, as `10.0.0.9/24,10.0.0.1,8.8.8.8`."
+    )
+    features: Text | None = Field(None, description="Proxmox VE's features, as `nesting=1`.")
+    security: Annotated[Text | None, Later(matters=lambda value: value != "default")] = Field(
+        None, description="Not used."
+    )
+    nesting: Flag | None = Field(
+        None, description="Whether containers may hold containers, such as Docker's."
+    )
+
+
+class ProxmoxDefaults(Words):
+    """Defaults for containers."""
+
+    zfs_lxc_pool: Text | None = Field(
+        None, description="The dataset of containers' disks, as `pool/dataset`."
+    )
+    lxc: LxcDefaults = Field(default_factory=LxcDefaults, description="Sizes and more.")
+
+
+class HostVmDefaults(Words):
+    """Defaults for virtual machines."""
+
+    ubuntu_release: Text | None = Field(None, description="Ubuntu's release, such as `noble`.")
+
+
+class Gpu(Words):
+    """A graphics card of the host."""
+
+    index: int = Field(ge=0, description="Its index, as `gpu_assignment` names it.")
+    name: str = Field("", description="Its name.")
+    memory_mb: int | None = Field(
+        None,
+        ge=1,
+        validation_alias=AliasChoices("memory_mb", "memory"),
+        description="Its memory in MiB.",
+    )
+    pci: Text | None = Field(
+        None,
+        validation_alias=AliasChoices("pci", "pci_address"),
+        description="Its PCI address, such as `0000:01:00.0`.",
+    )
+
+
+class HypervisorFile(Words):
+    """The host and the target."""
+
+    version: Text | None = Field(None, description="The file's version.")
+    author: Text | None = Field(None, description="Who wrote it.")
+    hypervisor: Hypervisor = Field(
+        default_factory=Hypervisor, description="Where the guests live, and how to get there."
+    )
+    domain_name: HostName | None = Field(None, description="The domain of the guests' names.")
+    timezone: (
+        Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$")] | None
+    ) = Field(None, description="The time zone, such as `Europe/Berlin`.")
+    users: Users = Field(default_factory=dict, description="People, on the host and in guests.")
+    core_paths: Annotated[dict[str, Any], Unused()] = Field(
+        default_factory=dict, description="Paths of the old layout."
+    )
+    network: Annotated[Network, Later()] = Field(
+        default_factory=Network, description="The host's network."
+    )
+    docker: Annotated[Docker, Later()] = Field(
+        default_factory=Docker, description="Images that Docker uses."
+    )
+    nfs: Annotated[Nfs, Later()] = Field(default_factory=Nfs, description="Shares over NFS.")
+    samba: Annotated[Samba, Later()] = Field(default_factory=Samba, description="Shares over SMB.")
+    zfs: Annotated[Zfs, Later()] = Field(default_factory=Zfs, description="The host's storage.")
+    proxmox_storage_ids: Annotated[dict[str, Text], NoComments] = Field(
+        default_factory=dict, description="Names of your own for ids of storages."
+    )
+    mount_point_base: Annotated[Text | None, Later()] = Field(
+        None, description="Where the host mounts datasets."
+    )
+    proxmox_defaults: ProxmoxDefaults = Field(
+        default_factory=ProxmoxDefaults, description="Defaults for containers."
+    )
+    vm_defaults: Annotated[HostVmDefaults, Later()] = Field(
+        default_factory=HostVmDefaults, description="Defaults for virtual machines."
+    )
+    tests: Annotated[Suites, Later()] = Field(
+        default_factory=dict, description="Suites of tests of the host."
+    )
+    nvidia_driver: Annotated[NvidiaDriver, Later()] = Field(
+        default_factory=NvidiaDriver, description="NVIDIA's driver on the host."
+    )
+    gpus: list[Gpu] | None = Field(
+        None, description="The host's graphics cards; `phoenix discover` fills them in."
+    )
+    behavior: Annotated[Behavior, Later()] = Field(
+        default_factory=Behavior, description="How the old scripts behaved."
+    )
+    shared_volumes: SharedVolumes = Field(
+        default_factory=SharedVolumes, description="Folders of the host that guests mount."
+    )
+    firewall: Annotated[HostFirewall | None, Later()] = Field(
+        None, description="The host's packet filter."
+    )
+    dns_server: Annotated[DnsServer, Later()] = Field(
+        default_factory=DnsServer, description="A DNS server on the host."
+    )
+    step_ca: Annotated[StepCa, Later()] = Field(
+        default_factory=StepCa, description="A certificate authority of one's own."
+    )
+    portainer_api: Annotated[PortainerApi, Later()] = Field(
+        default_factory=PortainerApi, description="The way into Portainer."
+    )

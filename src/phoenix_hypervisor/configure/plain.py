@@ -1,0 +1,44 @@
+"""Options and inputs as plain JSON values, with each secret seen to on the way."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from pydantic import BaseModel
+
+from phoenix_hypervisor.model.desired import Json
+from phoenix_hypervisor.model.secret import Secret
+
+
+def plain(value: Any, see: Callable[[Secret], Json]) -> Json:
+    """The value as JSON; `see` gives what stands for a secret."""
+    match value:
+        case Secret():
+            return see(value)
+        case Enum():
+            return plain(value.value, see)
+        case None | bool() | int() | float() | str():
+            return value
+        case BaseModel():
+            return {name: plain(getattr(value, name), see) for name in type(value).model_fields}
+        case Mapping():
+            return {str(key): plain(item, see) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item, see) for item in value]
+        case set() | frozenset():
+            return sorted((plain(item, see) for item in value), key=repr)
+    if is_dataclass(value):
+        return {item.name: plain(getattr(value, item.name), see) for item in fields(value)}
+    return str(value)  # paths, addresses, URLs, dates, …
+
+
+def secrets_in(*values: Any) -> set[Secret]:
+    """All secrets in options or inputs."""
+    found: set[Secret] = set()
+
+    def see(secret: Secret) -> None:
+        found.add(secret)
+
+    plain(values, see)
+    return found

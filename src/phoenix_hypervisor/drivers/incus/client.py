@@ -1,0 +1,207 @@
+"""Incus's REST API on its unix socket: requests, background operations, and its errors as ours.
+
+Source: the Incus REST API documentation, "Main API" and "Background operations".
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from phoenix_hypervisor.model.errors import (
+    Conflict,
+    Denied,
+    DriverError,
+    Locked,
+    NotFound,
+    Retryable,
+    UnknownOutcome,
+    Unreachable,
+)
+
+_SOCKETS = ("/run/incus/unix.socket", "/var/lib/incus/unix.socket")
+_BUSY_MARKS = ("is busy", "busy running", "already running a", "in progress")
+
+Answer = dict[str, Any]
+
+
+class Client:
+    """One connection pool to one daemon. All calls name the project that they speak of."""
+
+    def __init__(self, endpoint: str | None, project: str) -> None:
+        self.project = project
+        self.socket = endpoint.removeprefix("unix://") if endpoint else _find_socket()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Connects and looks whether the daemon answers. Raises `Unreachable`."""
+        connector = aiohttp.UnixConnector(path=self.socket, limit=16)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=aiohttp.ClientTimeout(total=60)
+        )
+        try:
+            await self.get("/1.0", project=None)
+        except DriverError:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(self, path: str, *, project: str | None = "", **query: str) -> Any:
+        """The `metadata` of a read. `project` None: a global thing; empty: the driver's own."""
+        return (await self._call("GET", path, project=project, query=query))["metadata"]
+
+    async def get_with_etag(self, path: str) -> tuple[Any, str]:
+        """A read with the ETag that a later `replace` must bring."""
+        answer = await self._call("GET", path)
+        return answer["metadata"], answer["etag"]
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        project: str | None = "",
+        etag: str = "",
+        limit_s: float = 300,
+    ) -> Answer:
+        """A write; a background operation is waited for. Returns the operation's metadata."""
+        headers = {"If-Match": etag} if etag else {}
+        answer = await self._call(method, path, project=project, body=body, headers=headers)
+        if answer.get("type") != "async":
+            return answer
+        return await self._wait(answer["operation"], limit_s)
+
+    async def put_file(
+        self, instance: str, path: str, data: bytes, *, mode: int = 0o644, kind: str = "file"
+    ) -> None:
+        """Writes a file (or makes a directory) in a guest, running or stopped, owned by root."""
+        headers = {
+            "X-Incus-uid": "0",
+            "X-Incus-gid": "0",
+            "X-Incus-mode": f"{mode:04o}",
+            "X-Incus-type": kind,
+            "X-Incus-write": "overwrite",
+        }
+        where = f"/1.0/instances/{quote(instance)}/files"
+        await self._call("POST", where, query={"path": path}, data=data, headers=headers)
+
+    async def read_file(self, instance: str, path: str) -> bytes | None:
+        """A file's content; None where it is not there or no plain file."""
+        where = f"/1.0/instances/{quote(instance)}/files"
+        try:
+            answer = await self._call("GET", where, query={"path": path})
+        except NotFound:
+            return None
+        content = answer.get("content")
+        return content if isinstance(content, bytes) else None
+
+    async def delete_file(self, instance: str, path: str) -> None:
+        """Removes a file of a guest; one that is not there is no error."""
+        where = f"/1.0/instances/{quote(instance)}/files"
+        try:
+            await self._call("DELETE", where, query={"path": path})
+        except NotFound:
+            return
+
+    async def raw_text(self, path: str) -> str:
+        """An endpoint that answers with plain text, such as a console log."""
+        answer = await self._call("GET", path)
+        content = answer.get("content", b"")
+        return content.decode(errors="replace") if isinstance(content, bytes) else ""
+
+    async def _wait(self, operation: str, limit_s: float) -> Answer:
+        # Asked in slices: a daemon that died is noticed, and a long operation outlives no timeout.
+        loop = asyncio.get_running_loop()
+        end = loop.time() + limit_s
+        path = operation.partition("?")[0]
+        while True:
+            answer = await self._call("GET", f"{path}/wait", query={"timeout": "20"})
+            state: Answer = answer["metadata"]
+            if state["status_code"] >= 200:  # noqa: PLR2004 - Incus's own codes: 2xx ended well
+                if state["status_code"] != 200:  # noqa: PLR2004
+                    raise _translate(state.get("err") or state["status"], 500)
+                return state
+            if loop.time() > end:
+                raise UnknownOutcome(
+                    f"Incus has not finished “{state['description']}” within {limit_s:.0f} s",
+                    hint="`incus operation list` shows what it is doing",
+                )
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        project: str | None = "",
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        if self._session is None:
+            raise Unreachable("the connection to Incus is not open")
+        params = dict(query or {})
+        if project is not None:
+            params["project"] = project or self.project
+        try:
+            async with self._session.request(
+                method, f"http://incus{path}", params=params, json=body, data=data, headers=headers
+            ) as reply:
+                content = await reply.read()
+                is_json = reply.content_type == "application/json"
+                if not is_json and reply.ok:
+                    return {"content": content}
+                answer: Answer = json.loads(content)
+                if answer.get("type") == "error":
+                    raise _translate(answer.get("error", ""), int(answer.get("error_code", 500)))
+                answer["etag"] = reply.headers.get("ETag", "")
+                return answer
+        except aiohttp.ClientConnectorError as error:
+            raise self._unreachable(error) from error
+        except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
+            if method == "GET":
+                raise Retryable(f"Incus did not answer {path}: {error}") from error
+            raise UnknownOutcome(f"the connection to Incus broke during {method} {path}") from error
+
+    def _unreachable(self, error: aiohttp.ClientConnectorError) -> DriverError:
+        if isinstance(error.os_error, PermissionError):
+            return Denied(
+                f"you may not use Incus's socket {self.socket}",
+                missing="root, or membership of the group that owns the socket",
+                hint="run phoenix as root",
+            )
+        return Unreachable(
+            f"Incus does not answer on {self.socket}: {error.os_error.strerror}",
+            hint="`make up` installs and starts it; `systemctl start incus` starts it; "
+            "`--on sim` works without it",
+        )
+
+
+def _find_socket() -> str:
+    return next((s for s in _SOCKETS if Path(s).exists()), _SOCKETS[1])
+
+
+def _translate(text: str, code: int) -> DriverError:
+    """Incus tells most failures of operations as a bare text with code 500."""
+    kinds: dict[int, type[DriverError]] = {404: NotFound, 409: Conflict, 412: Conflict}
+    if code in kinds:
+        return kinds[code](text)
+    if code == 403:  # noqa: PLR2004
+        return Denied(text, missing="access to Incus")
+    if code == 503 or any(mark in text for mark in _BUSY_MARKS):  # noqa: PLR2004
+        return Locked(text, after_s=1.0)
+    if "not found" in text.lower():
+        return NotFound(text)
+    if "already exists" in text or "already in use" in text:
+        return Conflict(text)
+    return DriverError(text)

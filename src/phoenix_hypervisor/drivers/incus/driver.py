@@ -1,0 +1,168 @@
+"""The driver's face: `model.driver.Driver`, each method handed to the part that knows it."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Self
+
+from phoenix_hypervisor.drivers import fields as words
+from phoenix_hypervisor.drivers import filelock
+from phoenix_hypervisor.drivers.incus import images, instance, look, names, resources
+from phoenix_hypervisor.drivers.incus.client import Client
+from phoenix_hypervisor.drivers.incus.guests import Guests
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.change import FieldChange, Impact
+from phoenix_hypervisor.model.desired import Bridge, Desired, Guest, Image, Pool, Target
+from phoenix_hypervisor.model.driver import Limits, Run, Tell
+from phoenix_hypervisor.model.errors import Unsupported
+from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
+
+_DEFAULT_POOL = "phoenix"
+_ESTIMATES = {
+    "ensure": 3.0,
+    "create": 2.0,
+    "start": 2.0,
+    "stop": 2.0,
+    "update": 0.5,
+    "snapshot": 0.3,
+    "delete": 1.0,
+    "configure": 25.0,
+    "check": 1.0,
+}
+_IMAGE_S = 40.0
+
+
+class IncusDriver:
+    """System containers of one stack in one Incus project."""
+
+    name = "incus"
+    limits = Limits(parallel=8, clones_per_source=8)
+    has_inside = True
+
+    def __init__(
+        self, target: Target, stack: str, *, folder: Path, environ: Mapping[str, str]
+    ) -> None:
+        self._stack = stack
+        self._environ = environ
+        self._client = Client(target.endpoint, target.project)
+        self._resources = resources.Resources(self._client)
+        self._guests = Guests(self._client, images.Images(self._client), stack, _DEFAULT_POOL)
+
+    async def __aenter__(self) -> Self:
+        await self._client.open()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._client.close()
+
+    async def observe(self, desired: Desired) -> Observed:
+        """Guests of the project, all pools and bridges, capacity and routes."""
+        return await look.observe(self._client, self._resources, desired)
+
+    def project(self, thing: Guest | Pool | Bridge) -> Fields:
+        """A pool or bridge that exists is used as it is: it has nothing to compare."""
+        return instance.projected(thing, _DEFAULT_POOL) if isinstance(thing, Guest) else {}
+
+    def impact(self, guest: Guest, seen: SeenGuest, change: FieldChange) -> Impact:
+        """Incus changes limits, mounts and disks of a running container."""
+        return words.default_impact(guest, seen.fields, change)
+
+    def problems(self, desired: Desired, observed: Observed) -> Sequence[str]:
+        """VMs (no KVM and vsock here), unknown templates, subnets that are routed elsewhere."""
+        found = []
+        for guest in desired.guests.values():
+            if guest.kind == "vm":
+                found.append(
+                    f"{guest.address}: virtual machines need KVM and vsock in Incus's daemon and "
+                    "are not made on incus yet; apply them to proxmox, or rehearse with --on sim"
+                )
+            elif isinstance(guest.source, Image):
+                try:
+                    images.release(guest.source.template)
+                except Unsupported as error:
+                    found.append(f"{guest.address}: {error.message}; {error.hint}")
+        for bridge in desired.bridges.values():
+            taken = resources.routed_elsewhere(bridge, observed.routes)
+            if bridge.address not in observed.resources and taken:
+                found.append(
+                    f"{bridge.address}: this machine already routes {bridge.cidr} elsewhere "
+                    f"({taken}); give the guests another subnet"
+                )
+        return found
+
+    def remarks(self, desired: Desired) -> Sequence[str]:
+        """What Incus leaves out."""
+        return [line for guest in desired.guests.values() for line in instance.remarks(guest)]
+
+    def estimate(self, step: str, guest: Guest | None) -> float:
+        """Measured on a machine with two cores; a first image adds its building."""
+        extra = _IMAGE_S if step == "create" and guest and isinstance(guest.source, Image) else 0.0
+        return _ESTIMATES.get(step, 1.0) + extra
+
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[None]:
+        """A lock on this machine: whoever applies here speaks to this machine's daemon."""
+        scope = f"incus {self._client.socket} {self._client.project}"
+        return filelock.hold(scope, stack, run, environ=self._environ)
+
+    async def ensure(self, resource: Pool | Bridge, stack: str, tell: Tell) -> None:
+        """Makes a pool or bridge."""
+        tell("making it")
+        if isinstance(resource, Pool):
+            await self._resources.ensure_pool(resource, stack)
+        else:
+            await self._resources.ensure_bridge(resource, stack)
+
+    async def remove(self, resource: Address) -> None:
+        """Removes a pool or bridge of the stack; the empty project goes with the last."""
+        await self._resources.remove(resource, self._stack)
+        await self._resources.remove_empty_project()
+
+    async def create(self, guest: Guest, desired: Desired, tell: Tell) -> None:
+        """Makes a container, stopped."""
+        await self._resources.ensure_project()
+        await self._guests.create(guest, desired, tell)
+
+    async def update(
+        self, guest: Guest, seen: SeenGuest, changes: Sequence[FieldChange], tell: Tell
+    ) -> None:
+        """Brings it to what the files say."""
+        await self._guests.update(guest, changes, tell)
+
+    async def start(self, guest: Guest, tell: Tell) -> None:
+        """Starts it and waits until it can be worked in."""
+        await self._guests.start(guest, tell)
+
+    async def stop(self, address: Address, tell: Tell) -> None:
+        """Shuts it down."""
+        await self._guests.stop(address, tell)
+
+    async def delete(self, address: Address, tell: Tell) -> None:
+        """Removes it with its own volumes."""
+        await self._guests.delete(address, tell)
+
+    async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
+        """Takes a snapshot."""
+        await self._guests.snapshot(address, name, tell)
+
+    async def mark(self, address: Address, fingerprint: str | None) -> None:
+        """Records what is configured inside."""
+        await self._guests.mark(address, fingerprint)
+
+    async def addresses(self, address: Address) -> Sequence[str]:
+        """The addresses it has now."""
+        return await self._guests.ip_addresses(address)
+
+    async def way_in(self, address: Address) -> Sequence[str]:
+        """`incus exec … sh`."""
+        return self._guests.way_in(address)
+
+    async def terminal(self, address: Address) -> Sequence[str]:
+        """`incus exec … bash -l`, with a terminal."""
+        project = f"--project={self._client.project}"
+        name = names.instance(address)
+        return ("incus", "exec", project, "-t", name, "--", "su", "-l")
+
+    async def console(self, address: Address, lines: int) -> str:
+        """The console's log, which holds what the init system printed."""
+        text = await self._client.raw_text(f"/1.0/instances/{names.instance(address)}/console")
+        return "\n".join(text.splitlines()[-lines:])

@@ -1,0 +1,356 @@
+"""Guests on Incus: create, change, start, stop, snapshot, delete.
+
+Each method leaves the old state, the new one, or an instance that says `creating` and is made
+anew by the next apply.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from phoenix_hypervisor.drivers.incus import firewall, handover, instance, look, names, network
+from phoenix_hypervisor.drivers.incus.client import Client
+from phoenix_hypervisor.drivers.incus.images import Images, origin
+from phoenix_hypervisor.model import address as addresses
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.change import FieldChange
+from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest, Volume
+from phoenix_hypervisor.model.driver import Tell
+from phoenix_hypervisor.model.errors import Conflict, DriverError, NotFound, TimedOut
+
+_KEPT = ("volatile.", "image.", names.HANDOVER)
+_STOP_LIMIT_S = 30
+_START_LIMIT_S = 90
+_NEW_CERTIFICATES = "/etc/phoenix/new-certificates"
+# Waits for the init system, then does what could not be done while the guest was stopped.
+_READY = f"""\
+i=0
+while [ $i -lt 600 ]; do
+  case "$(systemctl is-system-running 2>/dev/null)" in running|degraded) break;; esac
+  [ -d /run/systemd/system ] || [ $i -lt 50 ] || break
+  i=$((i+1)); sleep 0.1
+done
+[ $i -lt 600 ] || exit 1
+if [ -f {_NEW_CERTIFICATES} ]; then
+  update-ca-certificates >/dev/null && rm {_NEW_CERTIFICATES}
+fi
+if [ -f {firewall.PATH} ] && ! systemctl --quiet is-active phoenix-firewall.service; then
+  systemctl daemon-reload && systemctl enable --quiet --now phoenix-firewall.service
+fi
+"""
+_RELOAD = f"""\
+set -e
+systemctl daemon-reload
+networkctl reload
+if [ -f {firewall.PATH} ]; then
+  systemctl enable --quiet phoenix-firewall.service
+  systemctl restart phoenix-firewall.service
+else
+  systemctl disable --quiet --now phoenix-firewall.service 2>/dev/null || true
+fi
+"""
+
+
+class Guests:
+    """The instances of one project that bear one stack's mark."""
+
+    def __init__(self, client: Client, images: Images, stack: str, default_pool: str) -> None:
+        self._client = client
+        self._images = images
+        self._stack = stack
+        self._default_pool = default_pool
+        self._handover: dict[str, asyncio.Task[handover.Handover]] = {}
+
+    async def create(self, guest: Guest, desired: Desired, tell: Tell) -> None:
+        """Makes it, stopped. Raises `Conflict` where a foreign instance has the name."""
+        await self._clear_half_made(guest.address)
+        body = await self._body(guest, desired, tell)
+        await self._ensure_volumes(guest, tell)
+        tell("creating")
+        await self._client.send("POST", "/1.0/instances", body, limit_s=1800)
+        # A clone got its source's keys and devices too: set to exactly what is wanted.
+        await self._replace(guest, body["config"], body["devices"])
+        await self._hand_over(guest, desired, tell)
+        await self._write_inside(guest)
+        await self._patch(guest.address, {names.STATE: names.COMPLETE})
+
+    async def update(self, guest: Guest, changes: Sequence[FieldChange], tell: Tell) -> None:
+        """Brings keys, devices and the files inside to what is wanted."""
+        tell("changing " + ", ".join(change.path for change in changes))
+        await self._ensure_volumes(guest, tell)
+        current, _ = await self._read(guest.address)
+        kept = {k: v for k, v in current["config"].items() if not instance.owned(k)}
+        handed = {k: v for k, v in current["devices"].items() if k.startswith("handover-")}
+        bridges = await self._managed_bridges()
+        await self._replace(
+            guest,
+            kept | instance.config(guest),
+            handed | instance.devices(guest, self._default_pool, bridges),
+        )
+        inner = ("network.", "firewall", "name")
+        if any(change.path.startswith(inner) for change in changes):
+            await self._write_inside(guest)
+            if current["status"] == "Running":
+                await self._reload_inside(guest)
+
+    async def start(self, guest: Guest, tell: Tell) -> None:
+        """Starts it and waits for its init system and its addresses."""
+        current, _ = await self._read(guest.address)
+        if current["status"] != "Running":
+            tell("starting")
+            await self._set_state(guest.address, "start", _START_LIMIT_S)
+        tell("waiting for the init system")
+        await self.run(guest.address, _READY, "the init system was not ready", _START_LIMIT_S)
+        await self._await_addresses(guest, tell)
+
+    async def stop(self, address: Address, tell: Tell) -> None:
+        """Shuts down; after half a minute, hard."""
+        current, _ = await self._read(address)
+        if current["status"] == "Stopped":
+            return
+        tell("stopping")
+        try:
+            await self._set_state(address, "stop", _STOP_LIMIT_S)
+        except DriverError:
+            tell("stopping hard")
+            await self._set_state(address, "stop", _STOP_LIMIT_S, force=True)
+
+    async def delete(self, address: Address, tell: Tell) -> None:
+        """Removes the instance and the volumes that were made for it."""
+        try:
+            current, _ = await self._read(address)
+        except NotFound:
+            return
+        if current["status"] != "Stopped":
+            tell("stopping")
+            with contextlib.suppress(DriverError):  # the delete below tells what is wrong
+                await self._set_state(address, "stop", _STOP_LIMIT_S, force=True)
+        tell("deleting")
+        await self._client.send("DELETE", _path(address))
+        for key, device in current["devices"].items():
+            if key.startswith("volume-"):
+                path = f"/1.0/storage-pools/{device['pool']}/volumes/custom/{device['source']}"
+                with contextlib.suppress(NotFound):
+                    await self._client.send("DELETE", path)
+
+    async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
+        """Takes a snapshot; one of the same name goes first."""
+        await self._read(address)
+        tell(f"taking the snapshot {name}")
+        with contextlib.suppress(NotFound):
+            await self._client.send("DELETE", f"{_path(address)}/snapshots/{name}")
+        body = {"name": name, "stateful": False}
+        await self._client.send("POST", f"{_path(address)}/snapshots", body)
+
+    async def mark(self, address: Address, fingerprint: str | None) -> None:
+        """Records what is configured inside."""
+        await self._read(address)
+        await self._patch(address, {names.FINGERPRINT: fingerprint or ""})
+
+    async def ip_addresses(self, address: Address) -> list[str]:
+        """The addresses that the guest has now."""
+        state = await self._client.get(f"{_path(address)}/state")
+        return list(look.ip_addresses(state))
+
+    async def run(self, address: Address, script: str, failure: str, limit_s: float) -> None:
+        """Runs a script as root in the guest. Raises `DriverError` or `TimedOut`."""
+        process = await asyncio.create_subprocess_exec(
+            *self.way_in(address),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(limit_s):
+                _, err = await process.communicate(script.encode())
+        except TimeoutError:
+            raise TimedOut(f"{address}: {failure} within {limit_s:.0f} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            error = DriverError(f"{address}: {failure}")
+            error.detail = err.decode(errors="replace")
+            raise error
+
+    def way_in(self, address: Address) -> Sequence[str]:
+        """An argument vector that starts a shell in the guest."""
+        project = f"--project={self._client.project}"
+        return ("incus", "exec", project, "-T", names.instance(address), "--", "sh")
+
+    async def _body(self, guest: Guest, desired: Desired, tell: Tell) -> dict[str, Any]:
+        marks = {
+            names.STACK: self._stack,
+            names.ADDRESS: guest.address,
+            names.STATE: names.CREATING,
+            names.FINGERPRINT: "",
+        }
+        bridges = await self._managed_bridges()
+        body: dict[str, Any] = {
+            "name": names.instance(guest.address),
+            "type": "container",
+            "profiles": [],
+            "config": instance.config(guest) | marks,
+            "devices": instance.devices(guest, self._default_pool, bridges),
+        }
+        if isinstance(guest.source, CloneOf):
+            source = names.instance(guest.source.address)
+            if guest.source.snapshot:
+                source += f"/{guest.source.snapshot}"
+            tell(f"cloning {source}")
+            body["source"] = {"type": "copy", "source": source, "instance_only": True}
+        else:
+            found = await self._images.ensure(guest.source.template, tell)
+            body["source"] = {"type": "image", "alias": found.alias}
+        handed = await self._gather(guest, desired)
+        for number, folder in enumerate(handed.folders):
+            body["devices"][f"handover-{number}"] = {
+                "type": "disk",
+                "source": str(folder),
+                "path": str(folder),
+                "readonly": "true",
+            }
+        return body
+
+    async def _gather(self, guest: Guest, desired: Desired) -> handover.Handover:
+        found = origin(guest, desired)
+        task = self._handover.get(found.suite)
+        if task is None:
+            task = asyncio.ensure_future(handover.collect(found.suite, found.distribution))
+            self._handover[found.suite] = task
+        return await task
+
+    async def _hand_over(self, guest: Guest, desired: Desired, tell: Tell) -> None:
+        handed = await self._gather(guest, desired)
+        current, _ = await self._read(guest.address)
+        if current["config"].get(names.HANDOVER) == handed.digest:
+            return  # came along with the clone
+        tell("handing over certificates and package sources")
+        name = names.instance(guest.address)
+        made: set[str] = set()
+        for path, content in {**handed.files, _NEW_CERTIFICATES: b""}.items():
+            await self._make_folders(name, path, made)
+            await self._client.put_file(name, path, content)
+        await self._patch(guest.address, {names.HANDOVER: handed.digest})
+
+    async def _make_folders(self, name: str, path: str, made: set[str]) -> None:
+        folders = path.split("/")[1:-1]
+        for depth in range(1, len(folders) + 1):
+            folder = "/" + "/".join(folders[:depth])
+            if folder not in made:
+                made.add(folder)
+                await self._client.put_file(name, folder, b"", mode=0o755, kind="directory")
+
+    async def _write_inside(self, guest: Guest) -> None:
+        name = names.instance(guest.address)
+        files = {"/etc/hostname": guest.name + "\n", "/etc/hosts": network.hosts(guest)}
+        files |= {network.unit_path(nic): network.unit(nic) for nic in guest.nics}
+        if resolv := network.resolv_conf(guest):
+            files["/etc/resolv.conf"] = resolv
+        if guest.firewall is not None and guest.firewall.enabled:
+            files[firewall.PATH] = firewall.ruleset(guest.firewall)
+            files[firewall.UNIT_PATH] = firewall.UNIT
+        else:
+            await self._client.delete_file(name, firewall.PATH)
+        made: set[str] = set()
+        for path, content in files.items():
+            if path.startswith("/etc/phoenix/"):
+                await self._make_folders(name, path, made)
+            await self._client.put_file(name, path, content.encode())
+
+    async def _reload_inside(self, guest: Guest) -> None:
+        await self.run(guest.address, _RELOAD, "loading network and firewall failed", 60)
+
+    async def _await_addresses(self, guest: Guest, tell: Tell) -> None:
+        wanted = [
+            n.address.partition("/")[0] for n in guest.nics if n.address not in (None, "dhcp")
+        ]
+        needs_any = any(n.address for n in guest.nics)
+        for _ in range(int(_START_LIMIT_S / 0.2)):
+            found = await self.ip_addresses(guest.address)
+            if all(ip in found for ip in wanted) and (found or not needs_any):
+                return
+            tell("waiting for its address")
+            await asyncio.sleep(0.2)
+        raise TimedOut(
+            f"{guest.address} has no address {', '.join(wanted) or 'from DHCP'} "
+            f"after {_START_LIMIT_S} s",
+            hint="`phoenix logs` shows why its network did not come up",
+        )
+
+    async def _ensure_volumes(self, guest: Guest, tell: Tell) -> None:
+        for volume in guest.volumes:
+            pool = volume.pool or guest.pool or self._default_pool
+            path = f"/1.0/storage-pools/{pool}/volumes/custom"
+            await self._ensure_volume(guest, volume, path, tell)
+
+    async def _ensure_volume(self, guest: Guest, volume: Volume, path: str, tell: Tell) -> None:
+        name = names.volume(guest.address, volume.name)
+        config = {names.STACK: self._stack, names.ADDRESS: guest.address}
+        if volume.size_gb is not None:
+            config["size"] = f"{volume.size_gb}GiB"
+        try:
+            found = await self._client.get(f"{path}/{name}")
+        except NotFound:
+            tell(f"making the volume {volume.name}")
+            await self._client.send("POST", path, {"name": name, "config": config})
+            return
+        if found["config"].get(names.STACK) != self._stack:
+            raise Conflict(f"a volume {name} is there that the stack “{self._stack}” did not make")
+        if found["config"].get("size") != config.get("size"):
+            await self._client.send("PATCH", f"{path}/{name}", {"config": config})
+
+    async def _clear_half_made(self, address: Address) -> None:
+        try:
+            current = await self._client.get(_path(address))
+        except NotFound:
+            return
+        mine = current["config"].get(names.STACK) == self._stack
+        if not mine or current["config"].get(names.STATE) != names.CREATING:
+            raise Conflict(
+                f"an instance {names.instance(address)} is there already, and not of this making",
+                hint="give the guest another id, or remove the instance by hand",
+            )
+        await self._client.send("DELETE", _path(address))
+
+    async def _managed_bridges(self) -> list[str]:
+        found = await self._client.get("/1.0/networks", project="default", recursion="1")
+        return [network["name"] for network in found if network["managed"]]
+
+    async def _read(self, address: Address) -> tuple[Mapping[str, Any], str]:
+        current, etag = await self._client.get_with_etag(_path(address))
+        if current["config"].get(names.STACK) != self._stack:
+            raise Conflict(f"{names.instance(address)} does not belong to this stack: left alone")
+        return current, etag
+
+    async def _replace(
+        self, guest: Guest, config: Mapping[str, str], devices: instance.Devices
+    ) -> None:
+        current, etag = await self._client.get_with_etag(_path(guest.address))
+        own = {k: v for k, v in current["config"].items() if k.startswith(_KEPT)}
+        body = {
+            "architecture": current["architecture"],
+            "config": own | dict(config),
+            "devices": devices,
+            "profiles": [],
+            "ephemeral": False,
+            "description": f"{guest.name} (Phoenix, {self._stack})",
+        }
+        await self._client.send("PUT", _path(guest.address), body, etag=etag)
+
+    async def _patch(self, address: Address, config: Mapping[str, str]) -> None:
+        await self._client.send("PATCH", _path(address), {"config": dict(config)})
+
+    async def _set_state(
+        self, address: Address, action: str, limit_s: int, *, force: bool = False
+    ) -> None:
+        body = {"action": action, "timeout": limit_s, "force": force, "stateful": False}
+        await self._client.send("PUT", f"{_path(address)}/state", body, limit_s=limit_s + 30)
+
+
+def _path(address: Address) -> str:
+    if not addresses.is_guest(address):
+        raise NotFound(f"{address} is no guest")
+    return f"/1.0/instances/{names.instance(address)}"

@@ -1,0 +1,125 @@
+"""One look at everything that matters: a handful of requests, whatever the number of guests."""
+
+import asyncio
+import sys
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any
+
+from phoenix_hypervisor.drivers.incus import instance, names
+from phoenix_hypervisor.drivers.incus.client import Client
+from phoenix_hypervisor.drivers.incus.resources import Resources
+from phoenix_hypervisor.model.address import lxc, vm
+from phoenix_hypervisor.model.desired import Capacity, Desired
+from phoenix_hypervisor.model.errors import NotFound
+from phoenix_hypervisor.model.observed import Observed, SeenGuest, Snapshot
+
+
+async def observe(client: Client, resources: Resources, desired: Desired) -> Observed:
+    """Guests of the project, pools, bridges, capacity and routes."""
+    guests, found, machine = await asyncio.gather(
+        _instances(client), resources.observe(), client.get("/1.0/resources", project=None)
+    )
+    sizes = await _volume_sizes(client, guests)
+    seen = [guest(one, sizes, desired) for one in guests]
+    return Observed(
+        guests={one.address: one for one in seen if one is not None},
+        resources=found,
+        capacity=Capacity(
+            memory_mb=machine["memory"]["total"] // 1024**2,
+            cores=machine["cpu"]["total"],
+            storage_gb=None,
+        ),
+        routes=tuple(routes()),
+    )
+
+
+def guest(
+    one: Mapping[str, Any], sizes: Mapping[tuple[str, str], str], desired: Desired
+) -> SeenGuest | None:
+    """One instance as seen; None where its name could never be one of ours."""
+    keys = one["config"]
+    address = names.address(one["name"])
+    if address is None:
+        return None
+    if address not in desired.guests:
+        # A container by a VM's id (or the other way round) still takes the wanted name's place.
+        other = lxc if address.startswith("vm/") else vm
+        twin = other(int(address.partition("/")[2]))
+        address = twin if twin in desired.guests and names.STACK not in keys else address
+    snapshots = one.get("snapshots") or []
+    return SeenGuest(
+        address=address,
+        name=keys.get(names.NAME, one["name"]),
+        state="running" if one["status"] in ("Running", "Ready") else "stopped",
+        stack=keys.get(names.STACK),
+        complete=keys.get(names.STATE) == names.COMPLETE,
+        fields=instance.fields(one, sizes),
+        fingerprint=keys.get(names.FINGERPRINT) or None,
+        snapshots=tuple(
+            Snapshot(snap["name"].rpartition("/")[2], snap["config"].get(names.FINGERPRINT) or None)
+            for snap in snapshots
+        ),
+        addresses=tuple(ip_addresses(one.get("state") or {})),
+        protected=keys.get(names.PROTECTED) == "true",
+        place=one.get("location"),
+    )
+
+
+def ip_addresses(state: Mapping[str, Any]) -> Iterable[str]:
+    """Global addresses of a guest's own cards, v4 first. Bridges made inside are left out."""
+    found = [
+        (entry["family"] != "inet", entry["address"])
+        for card, network in (state.get("network") or {}).items()
+        if card != "lo" and network.get("host_name")
+        for entry in network["addresses"]
+        if entry["scope"] == "global"
+    ]
+    return [address for _, address in sorted(found)]
+
+
+def routes(proc: Path = Path("/proc/net")) -> Iterable[tuple[str, str]]:
+    """Subnets that this machine routes, without the default routes. Source: proc(5)."""
+    table = proc / "route"
+    for line in table.read_text().splitlines()[1:] if table.exists() else ():
+        interface, destination, _, _, _, _, _, mask = line.split()[:8]
+        if int(mask, 16):
+            first, bits = (_swapped(int(word, 16)) for word in (destination, mask))
+            yield str(IPv4Network((first, bits.bit_count()))), interface
+    table = proc / "ipv6_route"
+    for line in table.read_text().splitlines() if table.exists() else ():
+        words = line.split()
+        prefix, interface = int(words[1], 16), words[-1]
+        if prefix and interface != "lo" and not words[0].startswith(("fe80", "ff00")):
+            yield str(IPv6Network((int(words[0], 16), prefix), strict=False)), interface
+
+
+def _swapped(word: int) -> int:
+    # /proc/net/route prints addresses in the machine's byte order.
+    return int.from_bytes(word.to_bytes(4, sys.byteorder), "big")
+
+
+async def _instances(client: Client) -> list[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = await client.get("/1.0/instances", recursion="2")
+    except NotFound:
+        return []  # the project is not there yet
+    return found
+
+
+async def _volume_sizes(
+    client: Client, guests: Iterable[Mapping[str, Any]]
+) -> dict[tuple[str, str], str]:
+    pools = {
+        device["pool"]
+        for one in guests
+        for device in one["devices"].values()
+        if device["type"] == "disk" and "pool" in device and device["path"] != "/"
+    }
+    sizes: dict[tuple[str, str], str] = {}
+    for pool in sorted(pools):
+        path = f"/1.0/storage-pools/{pool}/volumes/custom"
+        for volume in await client.get(path, recursion="1"):
+            sizes[(pool, volume["name"])] = volume["config"].get("size", "")
+    return sizes

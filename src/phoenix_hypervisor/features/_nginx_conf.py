@@ -1,0 +1,326 @@
+"""The text of Nginx's configuration, made from options and from the routes of all guests.
+
+Pure, so that it is tested as data. Facts are from nginx.org/en/docs (core, map, geo, realip,
+proxy, auth_basic modules). Values reach this module narrowed by their types; what Nginx could
+not hold literally (a `$` in a string can't be escaped) is refused there or here.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from phoenix_hypervisor.model.errors import ConfigError
+
+HEALTH_PATH = "/.phoenix/health"
+WWW = "/srv/www"
+AUTH = "/etc/nginx/phoenix-auth"
+CURRENT = "/etc/nginx/phoenix/current"
+
+_HOST = re.compile(r"(\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*\Z")
+_PATH = re.compile(r"/[A-Za-z0-9._~%@:+,!*/-]*\Z")
+_GZIP_TYPES = (
+    "text/plain text/css text/xml text/javascript application/javascript application/json "
+    "application/manifest+json application/xml application/rss+xml application/wasm image/svg+xml"
+)
+_SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Proxied:
+    """One published path: where it leads, and how it is guarded.
+
+    `host` None: every host name. `key` names its password file or token variable.
+    """
+
+    host: str | None
+    path: str
+    upstream: str
+    guard: str | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """One site: a folder below its release, for some host names (none: every other one)."""
+
+    name: str
+    hosts: tuple[str, ...] = ()
+    root: str = ""
+    spa: bool = False
+    default: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    cache_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What all server blocks share."""
+
+    port: int = 80
+    body_mb: int = 100
+    timeout_s: int = 3600
+    server_tokens: bool = False
+    trusted: tuple[str, ...] = ()
+    extra: str = ""
+
+
+def proxied(routes: Iterable[Mapping[str, Any]]) -> list[Proxied]:
+    """Routes as `Nginx.inputs` gives them. Raises `ConfigError` for what can't be served."""
+    found: dict[tuple[str | None, str], Proxied] = {}
+    for route in routes:
+        host, path = route["host"], normal(route["path"])
+        where = f"{host or 'every host'}{path}"
+        if host is not None and not _HOST.match(host):
+            raise ConfigError(f"a route's host {host!r} is no host name")
+        if (host, path) in found:
+            raise ConfigError(f"two routes publish {where}: change one's host or path")
+        guard = route["auth"]["kind"] if route["auth"] else None
+        # Made from what it guards, so that one more route renames no other's files.
+        key = "route-" + hashlib.sha256(where.encode()).hexdigest()[:12]
+        found[host, path] = Proxied(host, path, route["upstream"], guard, key)
+    return list(found.values())
+
+
+def normal(path: str) -> str:
+    """A route's path without a slash at its end. Raises `ConfigError` for unsafe characters."""
+    if not _PATH.match(path) or path.startswith(HEALTH_PATH):
+        raise ConfigError(
+            f"a route's path {path!r} must start with / and hold only letters, digits "
+            f"and ._~%@:+,!*/- (and {HEALTH_PATH} is Phoenix's own)"
+        )
+    return path.rstrip("/") or "/"
+
+
+def quote(text: str) -> str:
+    """A string for Nginx. Raises `ConfigError` for a `$` or control character."""
+    if "$" in text or not text.isprintable():
+        raise ConfigError(f"nginx can't hold {text!r}: it has a $ or a control character")
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def render(
+    server: Server, sites: Sequence[Static], routes: Sequence[Proxied], tokens: Mapping[str, str]
+) -> dict[str, str]:
+    """File names (below one folder, included in `http` as `*.conf`) to texts.
+
+    `tokens` maps the key of each bearer-guarded route to its token.
+    """
+    files = {
+        "00-http.conf": _http(server, tokens),
+        "common.inc": _common(server),
+        "proxy.inc": _proxy(server),
+        "50-servers.conf": _servers(server, sites, routes),
+    }
+    if server.extra:
+        files["60-extra.conf"] = server.extra.rstrip() + "\n"
+    return files
+
+
+def _http(server: Server, tokens: Mapping[str, str]) -> str:
+    lines = [
+        "# Made by Phoenix; changes made by hand are overwritten.",
+        "server_names_hash_bucket_size 128;",
+        'map $http_upgrade $phoenix_connection { default upgrade; "" close; }',
+        *(f"set_real_ip_from {network};" for network in server.trusted),
+        *(["real_ip_header X-Forwarded-For;", "real_ip_recursive on;"] if server.trusted else []),
+        "geo $realip_remote_addr $phoenix_trusted {",
+        "    default 0;",
+        *(f"    {network} 1;" for network in server.trusted),
+        "}",
+        "# Only a trusted proxy before this one may say that the client came by https.",
+        'map "$phoenix_trusted:$http_x_forwarded_proto" $phoenix_scheme {',
+        "    default $scheme;",
+        '    "1:https" https;',
+        "}",
+    ]
+    for name, value in _SECURITY.items():
+        # An application behind the proxy may know better: its own header is left alone.
+        lines += [
+            f"map {_sent(name)} {_ours(name)} {{",
+            f'    "" "{value}";',
+            '    default "";',
+            "}",
+        ]
+    for key, token in tokens.items():
+        # A map's plain strings ignore case, so a token needs a regular expression.
+        lines += [
+            f"map $http_authorization ${variable(key)} {{",
+            "    default 0;",
+            f'    "~^(?i:Bearer) +{_regex(token)}\\z" 1;',
+            "}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _regex(token: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._~+/=-]{8,512}", token):
+        raise ConfigError(
+            "a route's bearer token must have 8 to 512 characters of A-Z a-z 0-9 - . _ ~ + / = "
+            "(RFC 6750, section 2.1)"
+        )
+    return re.sub(r"([.+])", r"\\\1", token)
+
+
+def variable(key: str) -> str:
+    """The name of the variable that holds whether a route's token was right."""
+    return "phoenix_" + key.replace("-", "_")
+
+
+def _common(server: Server) -> str:
+    return f"""\
+server_tokens {"on" if server.server_tokens else "off"};
+client_max_body_size {server.body_mb}m;
+gzip on;
+gzip_vary on;
+gzip_proxied any;
+gzip_comp_level 5;
+gzip_min_length 512;
+gzip_types {_GZIP_TYPES};
+location = {HEALTH_PATH} {{
+    access_log off;
+    default_type text/plain;
+    return 200 "ok\\n";
+}}
+"""
+
+
+def _proxy(server: Server) -> str:
+    return f"""\
+proxy_http_version 1.1;
+proxy_set_header Host $http_host;
+proxy_set_header Upgrade $http_upgrade;
+proxy_set_header Connection $phoenix_connection;
+proxy_set_header X-Real-IP $remote_addr;
+# Not appended to what the client says: an application would believe its first entry.
+proxy_set_header X-Forwarded-For $remote_addr;
+proxy_set_header X-Forwarded-Host $http_host;
+proxy_set_header X-Forwarded-Proto $phoenix_scheme;
+proxy_set_header Forwarded "";
+proxy_connect_timeout 10s;
+# Long silences are normal while a language model thinks; words must come as they are made.
+proxy_read_timeout {server.timeout_s}s;
+proxy_send_timeout {server.timeout_s}s;
+proxy_buffering off;
+proxy_intercept_errors off;
+"""
+
+
+def _servers(server: Server, sites: Sequence[Static], routes: Sequence[Proxied]) -> str:
+    by_host: dict[str, Static | None] = {}
+    fallback: Static | None = None
+    for site in sites:
+        if site.default or not site.hosts:
+            if fallback:
+                raise ConfigError(
+                    f"the sites {fallback.name} and {site.name} both answer every host name: "
+                    "give one of them a host, or name one in default_site"
+                )
+            fallback = site
+        for host in site.hosts:
+            if host in by_host:
+                raise ConfigError(f"two sites answer the host {host}: change one's host")
+            by_host[host] = site
+    for route in routes:
+        if route.host:
+            by_host.setdefault(route.host, None)
+    shared = [route for route in routes if route.host is None]
+    blocks = [_block(server, None, fallback, shared)]
+    for host in sorted(by_host):
+        own = [route for route in routes if route.host == host]
+        taken = {route.path for route in own} | ({"/"} if by_host[host] else set())
+        blocks.append(
+            _block(server, host, by_host[host], [*own, *(r for r in shared if r.path not in taken)])
+        )
+    return "\n".join(blocks)
+
+
+def _block(server: Server, host: str | None, site: Static | None, routes: Sequence[Proxied]) -> str:
+    flag = "" if host else " default_server"
+    if site and any(route.path == "/" for route in routes):
+        raise ConfigError(
+            f"the site {site.name} and a route both publish {host or 'every host'}/: "
+            "give one of them a host or path of its own"
+        )
+    lines = [
+        f"listen {server.port}{flag};",
+        f"listen [::]:{server.port}{flag};",
+        f"server_name {host or '_'};",
+        f"include {CURRENT}/common.inc;",
+        *_headers(site),
+    ]
+    if site:
+        lines += _site(site)
+    elif all(route.path != "/" for route in routes):
+        lines += ["location / {", "    return 404;", "}"]
+    for route in sorted(routes, key=lambda r: r.path):
+        lines += _route(route)
+    return "server {\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
+
+
+def _headers(site: Static | None) -> list[str]:
+    own = dict(site.headers if site else ())
+    values = {name: _ours(name) for name in _SECURITY} | {k: quote(v) for k, v in own.items()}
+    return [f"add_header {name} {value} always;" for name, value in values.items()]
+
+
+def _sent(header: str) -> str:
+    return "$upstream_http_" + header.lower().replace("-", "_")
+
+
+def _ours(header: str) -> str:
+    return "$phoenix_" + header.lower().replace("-", "_")
+
+
+def _site(site: Static) -> list[str]:
+    root = f"{WWW}/{site.name}/current" + (f"/{site.root}" if site.root else "")
+    last = "/index.html" if site.spa else "=404"
+    return [
+        f"root {quote(root)};",
+        "index index.html index.htm;",
+        "location / {",
+        f"    try_files $uri $uri/ {last};",
+        # `no-cache` still lets browsers keep a copy, if they ask whether it is the newest.
+        f"    expires {f'{site.cache_s}s' if site.cache_s else 'epoch'};",
+        "}",
+        r"location ~ /\.(?!well-known) {",
+        "    return 404;",
+        "}",
+    ]
+
+
+def _route(route: Proxied) -> list[str]:
+    body = [f"include {CURRENT}/proxy.inc;"]
+    if route.guard == "basic":
+        body += [
+            'auth_basic "restricted";',
+            f"auth_basic_user_file {AUTH}/{route.key}.htpasswd;",
+        ]
+    if route.guard == "bearer":
+        body += [
+            # `if` with nothing but `return` is safe; a 401 names the scheme (RFC 9110, 11.6.1).
+            f"error_page 401 @{route.key};",
+            f"if (${variable(route.key)} = 0) {{ return 401; }}",
+        ]
+    if route.guard:
+        # The proxy's own credentials are none of the application's business.
+        body += ['proxy_set_header Authorization "";']
+    body += [f"proxy_pass http://{route.upstream};"]
+    places = ["^~ /"] if route.path == "/" else [f"= {route.path}", f"^~ {route.path}/"]
+    lines: list[str] = []
+    for place in places:
+        lines += [f"location {place} {{", *(f"    {line}" for line in body), "}"]
+    if route.guard == "bearer":
+        lines += [
+            f"location @{route.key} {{",
+            "    internal;",
+            "    add_header WWW-Authenticate 'Bearer realm=\"restricted\"' always;",
+            "    return 401;",
+            "}",
+        ]
+    return lines

@@ -1,0 +1,263 @@
+"""Nginx: static sites of the folder, and the reverse proxy made from the routes of all guests."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from phoenix_hypervisor.model.desired import Desired, Guest, Route
+from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
+from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
+
+from ._guests import static_ip
+from ._nginx_conf import AUTH, CURRENT, HEALTH_PATH, WWW, Proxied, Server, Static, quote, render
+from ._nginx_conf import proxied as read_routes
+from ._release import Tree, current, listed, prune_script, switch_script, upload
+from ._take import NewFile, take
+from ._words import Hosts, Name, Network, PlainText, Port, RelativePath
+
+BASE = "/etc/nginx/phoenix"
+BCRYPT_BYTES = 72
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
+
+
+class Site(FeatureOptions):
+    """One static site: the folder `sites/<name>/`."""
+
+    name: Name = Field(description="The folder below sites/.")
+    host: Hosts = Field((), description="Host names; none: all that no other site answers.")
+    root: RelativePath | None = Field(None, description="A folder below it, such as `dist`.")
+    spa: bool = Field(False, description="Unknown paths get index.html (single-page apps).")
+    cache_s: int = Field(0, ge=0, description="How long browsers keep files without asking.")
+    headers: dict[HeaderName, PlainText] = Field({}, description="More response headers.")
+
+
+def _site(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class NginxOptions(FeatureOptions):
+    """Options of `nginx`."""
+
+    sites: tuple[Annotated[Site, BeforeValidator(_site)], ...] = Field(
+        (), description="Static sites: names of folders below sites/, or objects."
+    )
+    default_site: Name | None = Field(
+        None, description="The site that answers host names that nothing else answers."
+    )
+    proxy: bool | None = Field(
+        None,
+        description="Publish the routes of all guests. Where it isn't said: yes, unless another "
+        "guest's nginx says true.",
+    )
+    server_blocks: bool = Field(True, description="Also use the folder's own sites/*.conf.")
+    port: Port = Field(80, description="TCP port, on IPv4 and IPv6.")
+    client_max_body_mb: int = Field(100, ge=0, description="Largest request; 0: any.")
+    proxy_timeout_s: int = Field(
+        3600, ge=1, description="How long an application may be silent (streamed LLM answers)."
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        (), description="Proxies before this one whose X-Forwarded-* headers are believed."
+    )
+    server_tokens: bool = Field(False, description="Tell Nginx's version in answers.")
+    extra: str = Field("", description="Own directives for the http block.")
+
+
+class Nginx(Feature[NginxOptions]):
+    """Web server and reverse proxy, from the distribution's package."""
+
+    name = "nginx"
+    options = NginxOptions
+
+    def inputs(self, options: NginxOptions, guest: Guest, desired: Desired) -> Mapping[str, Any]:
+        """The routes to publish, each with its upstream's address and its guard's secret.
+
+        Raises `ConfigError` where they contradict each other or the sites.
+        """
+        routes = [
+            _input(route, owner, guest, options)
+            for owner in desired.guests.values()
+            for route in owner.routes
+            if owner.runs and _publishes(options, guest, desired)
+        ]
+        tokens = {route.key: "checked-later" for route in read_routes(routes)}
+        _render(options, read_routes(routes), tokens)
+        return {"routes": routes}
+
+    def files(self, options: NginxOptions, guest: Guest, folder: Path) -> Sequence[Path]:
+        """The sites' files, and the folder's own server blocks."""
+        sites = [path for site in options.sites for path in listed(folder / "sites" / site.name)]
+        return [*sites, *_own_blocks(options, folder)]
+
+    def checks(self, options: NginxOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
+        """It answers from outside, and so does the default site."""
+        found = [{"http": {"port": options.port, "path": HEALTH_PATH, "status": 200}}]
+        if any(site.default for site in _statics(options)):
+            found.append({"http": {"port": options.port, "path": "/", "status": 200}})
+        return found
+
+    def deploy(self, options: NginxOptions, inside: Inside) -> None:
+        """Installs it, uploads sites and configuration; a bad configuration is never taken."""
+        from . import _system
+
+        _system.install("nginx")
+        for site in options.sites:
+            _deploy_site(site, inside.folder)
+        routes = read_routes(inside.inputs["routes"])
+        by_key = dict(zip((route.key for route in routes), inside.inputs["routes"], strict=True))
+        _deploy_passwords(routes, by_key, inside)
+        tokens = {
+            route.key: inside.reveal(by_key[route.key]["auth"]["secret"])
+            for route in routes
+            if route.guard == "bearer"
+        }
+        texts = _render(options, routes, tokens)
+        for path in _own_blocks(options, inside.folder):
+            texts[f"70-{path.name}"] = path.read_text()
+        _deploy_configuration(Tree.of_texts(texts))
+
+
+def _publishes(options: NginxOptions, guest: Guest, desired: Desired) -> bool:
+    if options.proxy is not None:
+        return options.proxy
+    return not any(
+        isinstance(use.options, NginxOptions) and use.options.proxy
+        for other in desired.guests.values()
+        if other.address != guest.address
+        for use in other.features
+    )
+
+
+def _input(route: Route, owner: Guest, proxy: Guest, options: NginxOptions) -> dict[str, Any]:
+    where = f"{owner.name} publishes {route.host or ''}{route.path}"
+    if owner.address == proxy.address:
+        if route.port == options.port:
+            raise ConfigError(f"{where} on port {route.port}, which is the proxy's own")
+        address = "127.0.0.1"
+    else:
+        address = static_ip(owner, where)
+    auth = route.auth
+    if auth and auth.kind == "basic" and not auth.username:
+        raise ConfigError(f"{where} with basic auth, but names no user")
+    return {
+        "host": route.host,
+        "path": route.path,
+        "upstream": f"[{address}]:{route.port}" if ":" in address else f"{address}:{route.port}",
+        "auth": {"kind": auth.kind, "username": auth.username, "secret": auth.secret}
+        if auth
+        else None,
+    }
+
+
+def _statics(options: NginxOptions) -> list[Static]:
+    names = [site.name for site in options.sites]
+    if len(set(names)) != len(names):
+        raise ConfigError("nginx.sites names a site twice")
+    if options.default_site and options.default_site not in names:
+        raise ConfigError(f"nginx.default_site {options.default_site!r} is not one of nginx.sites")
+    return [
+        Static(
+            name=site.name,
+            hosts=site.host,
+            root=(site.root or "").strip("/"),
+            spa=site.spa,
+            default=site.name == options.default_site
+            or (options.default_site is None and not site.host),
+            headers=tuple(site.headers.items()),
+            cache_s=site.cache_s,
+        )
+        for site in options.sites
+    ]
+
+
+def _render(
+    options: NginxOptions, routes: Sequence[Proxied], tokens: Mapping[str, str]
+) -> dict[str, str]:
+    guarded = {route.key: tokens[route.key] for route in routes if route.guard == "bearer"}
+    server = Server(
+        port=options.port,
+        body_mb=options.client_max_body_mb,
+        timeout_s=options.proxy_timeout_s,
+        server_tokens=options.server_tokens,
+        trusted=tuple(str(network) for network in options.trusted_proxies),
+        extra=options.extra,
+    )
+    return render(server, _statics(options), routes, guarded)
+
+
+def _own_blocks(options: NginxOptions, folder: Path) -> list[Path]:
+    return sorted((folder / "sites").glob("*.conf")) if options.server_blocks else []
+
+
+def _deploy_site(site: Site, folder: Path) -> None:
+    from . import _system
+
+    tree = Tree.of_folder(folder / "sites" / site.name)
+    base, digest = f"{WWW}/{site.name}", tree.digest()
+    changed = upload(tree, base, digest)
+    if changed or current(base) != digest:
+        _system.run(
+            f"Serve release {digest} of {site.name}",
+            f"{switch_script(base, digest)} && {prune_script(base, 3)}",
+        )
+
+
+def _deploy_passwords(
+    routes: Sequence[Proxied], by_key: Mapping[str, Mapping[str, Any]], inside: Inside
+) -> None:
+    from . import _system
+
+    wanted = [route for route in routes if route.guard == "basic"]
+    there = set(_system.ask(f"ls {AUTH} 2>/dev/null || true").split())
+    if wanted or there:
+        _system.folder(AUTH, mode="750", group="www-data")
+    for route in wanted:
+        path = f"{AUTH}/{route.key}.htpasswd"
+        auth = by_key[route.key]["auth"]
+        line = password_line(
+            auth["username"],
+            inside.reveal(auth["secret"]),
+            _system.ask(f"cat {path} 2>/dev/null || true"),
+        )
+        _system.secret_file(path, line, group="www-data")
+    for name in sorted(there - {f"{route.key}.htpasswd" for route in wanted}):
+        _system.no_file(f"{AUTH}/{name}")
+
+
+def password_line(username: str, password: str, before: str) -> str:
+    """A line of an htpasswd file. `before` is the file's text now, kept where it still fits.
+
+    Nginx asks crypt(3) on every request and waits for it, so the cost is 2^6 rounds: about 4 ms.
+    Raises `ConfigureFailed` for what the file or bcrypt can't hold.
+    """
+    import bcrypt
+
+    if not username.isprintable() or ":" in username:
+        raise ConfigureFailed("a route's user name holds a colon or a control character")
+    raw = password.encode()
+    if not raw or len(raw) > BCRYPT_BYTES or b"\0" in raw:
+        raise ConfigureFailed("a route's password must have 1 to 72 bytes (bcrypt's limit)")
+    name, _, known = before.strip().partition(":")
+    if name == username and known.startswith("$2b$") and bcrypt.checkpw(raw, known.encode()):
+        return before.strip() + "\n"
+    return f"{username}:{bcrypt.hashpw(raw, bcrypt.gensalt(6)).decode()}\n"
+
+
+def _deploy_configuration(tree: Tree) -> None:
+    from . import _system
+
+    digest = tree.digest()
+    _system.folder(BASE)
+    # Tokens are among the files: Nginx reads them as root before it becomes www-data.
+    changed = upload(tree, BASE, digest, mode="700")
+    placeholder = _system.no_file("/etc/nginx/sites-enabled/default")
+    take(
+        "Nginx configuration",
+        [NewFile("/etc/nginx/conf.d/phoenix.conf", f"include {quote(CURRENT + '/*.conf')};\n")],
+        links={CURRENT: f"releases/{digest}"},
+        accept="nginx -t\nif systemctl is-active --quiet nginx; then systemctl reload nginx; fi\n"
+        + prune_script(BASE, 3),
+        force=changed or placeholder,
+    )
+    _system.service("nginx")

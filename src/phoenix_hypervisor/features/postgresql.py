@@ -1,0 +1,338 @@
+"""PostgreSQL: roles, databases and extensions, open to those who depend on it, dumped daily."""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from phoenix_hypervisor.model.desired import Desired, Guest
+from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
+from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
+from phoenix_hypervisor.model.secret import Secret
+
+from . import _postgresql_sql as sql
+from ._guests import dependents
+from ._postgresql_conf import (
+    DUMP_SCRIPT,
+    Allowed,
+    Setting,
+    dump_script,
+    dump_service,
+    dump_timer,
+    hba_text,
+    settings_text,
+)
+from ._take import NewFile, take
+from ._words import AbsolutePath, Network, PackageName, RelativePath
+
+DEFAULT_VERSIONS = {
+    ("debian", "12"): 15,
+    ("debian", "13"): 17,
+    ("ubuntu", "22.04"): 14,
+    ("ubuntu", "24.04"): 16,
+}
+PACKAGES = {
+    "vector": "postgresql-{}-pgvector",
+    "postgis": "postgresql-{}-postgis-3",
+    "pg_cron": "postgresql-{}-cron",
+    "pg_partman": "postgresql-{}-partman",
+    "pgaudit": "postgresql-{}-pgaudit",
+}
+"""Extensions that have a Debian package of their own; all others come with the server."""
+
+WAITING = "select count(*) from pg_settings where pending_restart"
+
+SqlName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,62}$")]
+SettingName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$")]
+
+
+class Role(FeatureOptions):
+    """One role. What is left out of the list later stays in the database."""
+
+    name: SqlName
+    password: Secret | None = Field(None, description="None: whatever it is now.")
+    login: bool = True
+    createdb: bool = False
+    superuser: bool = False
+
+
+class Database(FeatureOptions):
+    """One database."""
+
+    name: SqlName
+    owner: SqlName | None = Field(None, description="A role; None: postgres, or as it is.")
+    extensions: tuple[SqlName, ...] = Field((), description="Such as `vector` or `pg_trgm`.")
+    locale: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]+$")] = Field(
+        "C.UTF-8", description="Sorting and letter case, only when it is made."
+    )
+    init_sql: tuple[RelativePath, ...] = Field(
+        (), description="Files of the folder, each run once, as postgres, in one transaction."
+    )
+
+
+class Allow(FeatureOptions):
+    """A subnet that may connect beside the dependents."""
+
+    network: Network
+    databases: tuple[SqlName, ...] = ()
+    roles: tuple[SqlName, ...] = ()
+
+
+def _allow(value: object) -> object:
+    return {"network": value} if isinstance(value, str) else value
+
+
+class Dumps(FeatureOptions):
+    """Daily dumps of all databases."""
+
+    enabled: bool = True
+    directory: AbsolutePath | None = Field(
+        None,
+        description="Default: the guest's volume named backup or backups, else "
+        "/var/backups/postgresql.",
+    )
+    at: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "03:15"
+    keep_days: int = Field(14, ge=1, le=3650)
+
+
+class PostgresqlOptions(FeatureOptions):
+    """Options of `postgresql`."""
+
+    version: int | None = Field(
+        None, ge=13, le=30, description="Major version; default: the distribution's own."
+    )
+    repository: str = Field(
+        "distribution",
+        pattern="^(distribution|pgdg)$",
+        description="`pgdg`: PostgreSQL's own packages, for versions that the distribution lacks.",
+    )
+    roles: tuple[Role, ...] = ()
+    databases: tuple[Database, ...] = ()
+    allow: tuple[Annotated[Allow, BeforeValidator(_allow)], ...] = Field(
+        (), description="Subnets (CIDR) that may connect, beside the guests that depend on it."
+    )
+    settings: dict[SettingName, Setting] = Field({}, description="Any of PostgreSQL's settings.")
+    data_directory: AbsolutePath | None = Field(
+        None, description="Where the data goes (a volume), decided when it is first installed."
+    )
+    packages: tuple[PackageName, ...] = Field((), description="More packages, for extensions.")
+    dumps: Dumps = Dumps()
+
+
+class Postgresql(Feature[PostgresqlOptions]):
+    """PostgreSQL from the distribution (or PGDG), reached only by those who need it."""
+
+    name = "postgresql"
+    options = PostgresqlOptions
+
+    def inputs(
+        self, options: PostgresqlOptions, guest: Guest, desired: Desired
+    ) -> Mapping[str, Any]:
+        """Addresses of the guests that depend on this one. Raises `ConfigError` for unknown owners
+        and passwords that are missing.
+        """
+        known = {role.name for role in options.roles} | {"postgres"}
+        for database in options.databases:
+            if database.owner and database.owner not in known:
+                raise ConfigError(
+                    f"postgresql: {database.name} is owned by {database.owner!r}, "
+                    "which is not among postgresql.roles"
+                )
+        settings_text(options.settings, listens=False)
+        return {"dependents": dependents(guest, desired)}
+
+    def files(self, options: PostgresqlOptions, guest: Guest, folder: Path) -> Sequence[Path]:
+        """SQL files that are run once."""
+        return [folder / path for database in options.databases for path in database.init_sql]
+
+    def checks(self, options: PostgresqlOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
+        """Each database answers inside."""
+        names = [database.name for database in options.databases] or ["postgres"]
+        return [{"sql": {"database": n, "query": "select 1", "expect": "1"}} for n in names]
+
+    def deploy(self, options: PostgresqlOptions, inside: Inside) -> None:
+        """Installs it, then configuration, roles, databases and dumps, each only if it differs."""
+        version = _install(options)
+        _configure(options, version, inside.inputs["dependents"])
+        passwords = {r.name: inside.reveal(r.password) for r in options.roles if r.password}
+        for name, password in passwords.items():
+            if not password or "\0" in password:
+                raise ConfigureFailed(f"the password of the PostgreSQL role {name} is empty")
+        _tell(
+            "postgres",
+            "Make or change roles",
+            sql.role_statements(
+                options.roles, json.loads(_query("postgres", sql.SEEN_ROLES)), passwords
+            ),
+        )
+        _tell(
+            "postgres",
+            "Make or change databases",
+            sql.database_statements(
+                options.databases, json.loads(_query("postgres", sql.SEEN_DATABASES))
+            ),
+        )
+        for database in options.databases:
+            seen = json.loads(_query(database.name, sql.SEEN_EXTENSIONS))
+            _tell(
+                database.name,
+                f"Add extensions to {database.name}",
+                sql.extension_statements(database.extensions, seen),
+            )
+            _init(database, inside.folder)
+        _dumps(options.dumps, inside.guest)
+
+
+def _install(options: PostgresqlOptions) -> int:
+    from . import _system
+
+    release = _system.os_release()
+    version = options.version or DEFAULT_VERSIONS.get(release)
+    if version is None:
+        raise ConfigureFailed(
+            f"no default PostgreSQL version is known for {' '.join(release)}",
+            hint='set postgresql.version, and "repository": "pgdg" where the distribution lacks it',
+        )
+    if options.repository == "pgdg":
+        _system.install("postgresql-common", "ca-certificates")
+        if not _system.ask("ls /etc/apt/sources.list.d/pgdg.* 2>/dev/null || true"):
+            _system.run(
+                "Add PostgreSQL's own package repository",
+                "/usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y",
+            )
+    if options.data_directory:
+        _system.install("postgresql-common")
+        _system.text_file(
+            "/etc/postgresql-common/createcluster.d/phoenix.conf",
+            f"data_directory = '{options.data_directory}/%v/%c'\n",
+        )
+    extra = {
+        PACKAGES[extension].format(version)
+        for database in options.databases
+        for extension in database.extensions
+        if extension in PACKAGES
+    }
+    _system.install(f"postgresql-{version}", *sorted(extra), *options.packages)
+    cluster = _system.ask(
+        f'pg_lsclusters -h | awk \'$1 == "{version}" && $2 == "main" {{print $6}}\''
+    )
+    if options.data_directory and cluster != f"{options.data_directory}/{version}/main":
+        raise ConfigureFailed(
+            f"PostgreSQL {version} already keeps its data in {cluster}",
+            hint="move it there by hand, or set postgresql.data_directory back: "
+            "Phoenix never moves a database",
+        )
+    return version
+
+
+def _configure(options: PostgresqlOptions, version: int, addresses: Sequence[str]) -> None:
+    from . import _system
+
+    allowed = [
+        *(Allowed(str(ip_network(address))) for address in addresses),
+        *(Allowed(str(a.network), a.databases, a.roles) for a in options.allow),
+    ]
+    etc = f"/etc/postgresql/{version}/main"
+    service = f"postgresql@{version}-main"
+    _system.service(service)
+    files = [
+        NewFile(f"{etc}/{name}", text, mode="640", user="postgres", group="postgres")
+        for name, text in (
+            ("conf.d/phoenix.conf", settings_text(options.settings, listens=bool(allowed))),
+            ("pg_hba.conf", hba_text(allowed)),
+        )
+    ]
+    take(
+        "PostgreSQL configuration",
+        files,
+        accept=accept_script(service, f"/var/log/postgresql/postgresql-{version}-main.log"),
+        undo=f"systemctl reload-or-restart {service}",
+        # A setting that a person changed by hand may wait for a restart as well.
+        force=_query("postgres", WAITING) != "0",
+    )
+
+
+def accept_script(service: str, log: str) -> str:
+    """Shell words that fail where PostgreSQL refuses its files; else it reloads them.
+
+    It restarts only where a changed setting can't be had otherwise.
+    """
+    ask = "runuser -u postgres -- psql -XAtq -d postgres -c"
+    return f"""
+bad=$({ask} {shlex.quote(sql.BAD_FILES)})
+if [ -n "$bad" ]; then echo "$bad"; exit 1; fi
+before=$({ask} 'select pg_conf_load_time()')
+systemctl reload {service}
+for _ in $(seq 50); do
+    [ "$({ask} 'select pg_conf_load_time()')" = "$before" ] || break
+    sleep 0.1
+done
+if [ "$({ask} {shlex.quote(WAITING)})" != 0 ]; then
+    systemctl restart {service} || {{ tail -n 20 {log}; exit 1; }}
+fi
+"""
+
+
+def _query(database: str, query: str) -> str:
+    from . import _system
+
+    return _system.ask(
+        f"cd / && PGDATABASE={shlex.quote(database)} runuser -u postgres -- "
+        f"psql -XAtq -v ON_ERROR_STOP=1 -c {shlex.quote(query)}"
+    )
+
+
+def _tell(database: str, name: str, statements: Sequence[str], *, at_once: bool = False) -> None:
+    """Runs statements, which travel by standard input since some hold a password's verifier."""
+    from . import _system
+
+    if statements:
+        _system.run(
+            name,
+            f"cd / && PGDATABASE={shlex.quote(database)} runuser -u postgres -- "
+            f"psql -Xq -v ON_ERROR_STOP=1{' --single-transaction' if at_once else ''}",
+            stdin="\n".join(statements) + "\n",
+        )
+
+
+def _init(database: Database, folder: Path) -> None:
+    if not database.init_sql:
+        return
+    if _query(database.name, "select to_regclass('phoenix.init_sql') is null") == "t":
+        _tell(
+            database.name, f"Remember what {database.name} was filled with", [sql.INIT_TABLE + ";"]
+        )
+    seen = json.loads(_query(database.name, sql.SEEN_INIT))
+    for path in database.init_sql:
+        text = (folder / path).read_text()
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if path not in seen:
+            record = sql.record_init(path, digest)
+            _tell(database.name, f"Run {path} in {database.name}", [text, record], at_once=True)
+        elif seen[path] != digest:
+            raise ConfigureFailed(
+                f"{path} was run in {database.name} before, with other content",
+                hint="init_sql is run once: put the change in a file of its own",
+            )
+
+
+def _dumps(dumps: Dumps, guest: Guest) -> None:
+    from . import _system
+
+    timer, unit = "phoenix-postgresql-dump.timer", "phoenix-postgresql-dump.service"
+    if not dumps.enabled:
+        if _system.no_file(f"/etc/systemd/system/{timer}"):
+            _system.run("Stop the daily dump", f"systemctl daemon-reload; systemctl stop {timer}")
+        return
+    backup = (v.target for v in guest.volumes if v.name in ("backup", "backups"))
+    folder = dumps.directory or next(backup, "/var/backups/postgresql")
+    _system.folder(folder, mode="700", user="postgres", group="postgres")
+    _system.text_file(DUMP_SCRIPT, dump_script(folder, dumps.keep_days), mode="755")
+    one = _system.text_file(f"/etc/systemd/system/{unit}", dump_service(folder))
+    two = _system.text_file(f"/etc/systemd/system/{timer}", dump_timer(dumps.at))
+    _system.service(timer, restart=two, units=one or two)

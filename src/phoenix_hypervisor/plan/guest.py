@@ -1,0 +1,205 @@
+"""Decides what is to be done with one guest: which steps, at what cost, and why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.change import Action, FieldChange, Impact
+from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
+from phoenix_hypervisor.model.driver import Driver
+from phoenix_hypervisor.model.observed import SeenGuest
+from phoenix_hypervisor.plan.diff import diff
+from phoenix_hypervisor.plan.options import Options
+
+_REMADE = ("pool", "disk_gb")
+"""Fields whose destructive change can only be had by making the guest anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens to one guest: `steps` are names, in order. No action: nothing."""
+
+    action: Action | None = None
+    steps: tuple[str, ...] = ()
+    impact: Impact = Impact.LIVE
+    fields: tuple[FieldChange, ...] = ()
+    reasons: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = field(default=())
+
+
+def decide(
+    guest: Guest, seen: SeenGuest | None, desired: Desired, driver: Driver, options: Options
+) -> Decision:
+    """The decision for a guest that the files ask for."""
+    wanted = driver.project(guest)
+    if seen is None:
+        return Decision(Action.CREATE, _whole(guest, driver), reasons=("it is not there",))
+    if seen.stack != desired.stack:
+        return Decision(refusals=(_foreign(guest, seen),))
+    if not seen.complete:
+        reason = "its creation broke off; what is there is removed and made anew"
+        return Decision(Action.CREATE, _whole(guest, driver), reasons=(reason,))
+    fields = diff(wanted, seen.fields)
+    impacts = [driver.impact(guest, seen, change) for change in fields]
+    remade = [
+        change.path
+        for change, impact in zip(fields, impacts, strict=True)
+        if impact is Impact.DESTRUCTIVE and change.path in _REMADE
+    ]
+    if remade:
+        return _replace(guest, fields, remade, driver)
+    inside = _inside(guest, seen, options)
+    differences = _Differences(
+        fields,
+        Impact.worst(impacts),
+        inside,
+        _old_snapshot(guest, seen, desired, options, configured=bool(inside)),
+        _checked(guest, driver),
+    )
+    return _adjust(guest, seen, differences)
+
+
+class _Walk:
+    """Steps in order, with the starts and stops that they need in between."""
+
+    def __init__(self, *, running: bool) -> None:
+        self._running = running
+        self.steps: list[str] = []
+
+    def be(self, *, running: bool) -> None:
+        """Starts or stops the guest, where it isn't so already."""
+        if self._running is not running:
+            self.steps.append("start" if running else "stop")
+            self._running = running
+
+    def do(self, name: str) -> None:
+        """Adds a step."""
+        self.steps.append(name)
+
+
+def _adjust(guest: Guest, seen: SeenGuest, differences: "_Differences") -> Decision:
+    fields, impact = differences.fields, differences.impact
+    restart = bool(seen.pending) or (bool(fields) and impact is not Impact.LIVE)
+    walk = _Walk(running=seen.state == "running")
+    if restart:
+        walk.be(running=False)
+    if fields:
+        walk.do("update")
+    if differences.inside:
+        walk.be(running=True)
+        walk.do("configure")
+    if differences.snapshot:
+        walk.be(running=False)
+        walk.do("snapshot")
+    walk.be(running=guest.runs)
+    if not walk.steps:
+        return Decision()
+    if differences.checked:
+        walk.do("check")
+    reasons = [_named(fields)] if fields else []
+    reasons += [f"{field} waits for a restart" for field in seen.pending]
+    reasons += [*differences.inside, *differences.snapshot]
+    if fields or seen.pending:
+        action = Action.UPDATE
+    elif differences.inside or differences.snapshot:
+        action = Action.CONFIGURE
+    else:
+        action = Action.START if guest.runs else Action.STOP
+        reasons.append("it is stopped" if guest.runs else "it is running, and a template rests")
+    if "stop" in walk.steps and "start" in walk.steps:
+        impact = Impact.worst([impact, Impact.RESTART])
+    return Decision(action, tuple(walk.steps), impact, fields, tuple(reasons))
+
+
+@dataclass(frozen=True, slots=True)
+class _Differences:
+    """All in which a guest that is there differs; the lists hold reasons."""
+
+    fields: tuple[FieldChange, ...]
+    impact: Impact
+    inside: list[str]
+    snapshot: list[str]
+    checked: bool
+
+
+def _whole(guest: Guest, driver: Driver) -> tuple[str, ...]:
+    walk = _Walk(running=False)
+    walk.do("create")
+    if guest.features or guest.script:
+        walk.be(running=True)
+        walk.do("configure")
+    if guest.snapshot_name:
+        walk.be(running=False)
+        walk.do("snapshot")
+    walk.be(running=guest.runs)
+    if _checked(guest, driver):
+        walk.do("check")
+    return tuple(walk.steps)
+
+
+def _replace(
+    guest: Guest, fields: tuple[FieldChange, ...], remade: Sequence[str], driver: Driver
+) -> Decision:
+    if guest.protected:
+        words = f"{guest.address}: {', '.join(remade)} can only change by making it anew"
+        return Decision(refusals=(f"{words}, and it is protected",))
+    return Decision(
+        Action.REPLACE,
+        ("delete", *_whole(guest, driver)),
+        Impact.DESTRUCTIVE,
+        fields,
+        (f"{', '.join(remade)} can only change by making it anew; its root disk is lost",),
+    )
+
+
+def _inside(guest: Guest, seen: SeenGuest, options: Options) -> list[str]:
+    wanted = options.fingerprints.get(guest.address)
+    if guest.address in options.reconfigure and (guest.features or guest.script):
+        return ["asked to run all features again"]
+    if wanted is None or wanted == seen.fingerprint:
+        return []
+    if seen.fingerprint is None:
+        return ["its features were never completely applied"]
+    return ["its features, their options or their files changed"]
+
+
+def _old_snapshot(
+    guest: Guest, seen: SeenGuest, desired: Desired, options: Options, *, configured: bool
+) -> list[str]:
+    if guest.snapshot_name is None:
+        return []
+    snapshot = seen.snapshot(guest.snapshot_name)
+    if snapshot is None:
+        return [f"its snapshot {guest.snapshot_name} is missing"]
+    wanted = options.fingerprints.get(guest.address)
+    if not configured and snapshot.fingerprint == wanted:
+        return []
+    clones = _clones(guest.address, desired)
+    told = f"; clones made before stay as they are: {', '.join(clones)}" if clones else ""
+    return [f"its snapshot {guest.snapshot_name} is taken again{told}"]
+
+
+def _clones(address: Address, desired: Desired) -> list[str]:
+    return [
+        guest.address
+        for guest in desired.guests.values()
+        if isinstance(guest.source, CloneOf) and guest.source.address == address
+    ]
+
+
+def _checked(guest: Guest, driver: Driver) -> bool:
+    return guest.runs and bool(guest.checks) and driver.has_inside
+
+
+def _named(fields: Sequence[FieldChange]) -> str:
+    paths = [change.path for change in fields]
+    verb = "differs" if len(paths) == 1 else "differ"
+    return f"{', '.join(paths)} {verb} from the files"
+
+
+def _foreign(guest: Guest, seen: SeenGuest) -> str:
+    owner = f"the stack “{seen.stack}”" if seen.stack else "somebody else"
+    return (
+        f"{guest.address}: the id is taken by “{seen.name}”, which {owner} made; it is left alone. "
+        "Give the guest another id in the files, or take it over with `phoenix adopt`"
+    )

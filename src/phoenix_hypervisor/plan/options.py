@@ -1,0 +1,21 @@
+"""What the command line asks of a plan."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from phoenix_hypervisor.model.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to plan.
+
+    `targets`: only these and what they need (empty: everything). `prune`: also delete what the
+    files no longer name. `reconfigure`: run all features of these again. `fingerprints`: what
+    each guest's inside is to be, by `configure.fingerprint`; None where it has nothing to be.
+    """
+
+    targets: frozenset[Address] = frozenset()
+    prune: bool = False
+    reconfigure: frozenset[Address] = frozenset()
+    fingerprints: Mapping[Address, str | None] = field(default_factory=dict)

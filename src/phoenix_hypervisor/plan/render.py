@@ -1,0 +1,99 @@
+"""A plan as text for people. Rich markup; colours carry no meaning that words don't."""
+
+import json
+from collections.abc import Iterator
+
+from rich.markup import escape
+
+from phoenix_hypervisor.model.change import Action, Change, FieldChange, Impact
+from phoenix_hypervisor.model.desired import Json
+from phoenix_hypervisor.model.plan import Plan
+
+_COLOURS = {
+    Action.CREATE: "green",
+    Action.UPDATE: "yellow",
+    Action.REPLACE: "red",
+    Action.DELETE: "red",
+    Action.START: "green",
+    Action.STOP: "yellow",
+    Action.CONFIGURE: "cyan",
+    Action.ADOPT: "cyan",
+}
+_IMPACTS = {
+    Impact.LIVE: "live",
+    Impact.RESTART: "[yellow]restarts it[/]",
+    Impact.DESTRUCTIVE: "[bold red]destroys data[/]",
+}
+_PAST = {
+    Action.CREATE: "to create",
+    Action.UPDATE: "to update",
+    Action.REPLACE: "to replace",
+    Action.DELETE: "to delete",
+    Action.START: "to start",
+    Action.STOP: "to stop",
+    Action.CONFIGURE: "to configure",
+    Action.ADOPT: "to adopt",
+}
+_LONG = 60
+
+
+def text(plan: Plan) -> str:
+    """The whole plan."""
+    return "\n".join(_lines(plan))
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    head = f"[bold]Plan[/] for the stack [bold]{escape(plan.stack)}[/] on {plan.driver}"
+    if not plan.changes:
+        yield f"{head}: [green]no changes[/]. The world is as the files say."
+    else:
+        yield f"{head}:"
+        yield ""
+        for change in plan.changes:
+            yield from _change(change)
+        counts = ", ".join(f"{n} {_PAST[Action(a)]}" for a, n in plan.summary.items())
+        yield ""
+        yield f"[bold]{counts}[/]; about {seconds(plan.estimate_s)}."
+    if plan.kept:
+        yield ""
+        yield f"No longer in the files, kept without --prune: {', '.join(plan.kept)}"
+    if plan.unmanaged:
+        yield f"[dim]Not managed here, left alone: {', '.join(plan.unmanaged)}[/]"
+    for note in plan.notes:
+        yield f"[yellow]note:[/] {escape(note)}"
+    for refusal in plan.refusals:
+        yield f"[bold red]refused:[/] {escape(refusal)}"
+
+
+def seconds(amount: float) -> str:
+    """A duration as people say it: `8 s`, `3 min`."""
+    if amount < 100:  # noqa: PLR2004 - below that, seconds read better
+        return f"{max(round(amount), 1)} s"
+    return f"{round(amount / 60)} min"
+
+
+def _change(change: Change) -> Iterator[str]:
+    colour = _COLOURS[change.action]
+    name = f" ({escape(change.name)})" if change.name else ""
+    yield (
+        f"  [{colour}]{change.action.symbol} {change.action.value}[/] "
+        f"[bold]{change.address}[/]{name}  "
+        f"{_IMPACTS[change.impact]} [dim]· about {seconds(change.estimate_s)} "
+        f"· {escape(change.reason)}[/]"
+    )
+    if change.action in (Action.UPDATE, Action.REPLACE):
+        for field in change.fields:
+            yield f"      {escape(_field(field))}"
+    if change.after:
+        yield f"      [dim]after {', '.join(change.after)}[/]"
+
+
+def _field(field: FieldChange) -> str:
+    return f"{field.path}: {_value(field.before)} → {_value(field.after)}"
+
+
+def _value(value: Json) -> str:
+    if value is None:
+        return "nothing"
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= _LONG else shown[: _LONG - 1] + "…"

@@ -1,0 +1,59 @@
+"""Ends processes in a guest that bear a mark in their environment, and no others.
+
+A client that is killed here leaves its command running there, so a time limit, an interruption
+and the left-overs of a killed run all have to end processes from a second shell.
+"""
+
+import shlex
+
+_SCRIPT = r"""
+mark=%(mark)s
+marked() { grep -lszxF -e "$mark" /proc/[0-9]*/environ 2>/dev/null | tr -dc '0-9\n'; }
+session() { read -r _stat 2>/dev/null </proc/$1/stat || return 1; set -- ${_stat##*) }; _sid=$4; }
+sids=' '
+if [ %(sessions)s = 1 ]; then
+  for p in $(marked); do session $p && [ "$_sid" = "$p" ] && sids="$sids$p "; done
+fi
+all() {
+  marked
+  [ "$sids" = ' ' ] && return
+  for d in /proc/[0-9]*; do
+    session ${d#/proc/} || continue
+    case $sids in *" $_sid "*) echo ${d#/proc/} ;; esac
+  done
+}
+told=' '
+signal() {
+  for p in $1; do
+    case $told in *" $p "*) ;; *) told="$told$p "; cat /proc/$p/comm 2>/dev/null ;; esac
+    kill -$2 $p 2>/dev/null
+  done
+}
+n=0
+while found=$(all | sort -un); [ -n "$found" ]; do
+  if [ $n = 0 ]; then signal "$found" TERM
+  elif [ $n -ge %(patience)d ]; then signal "$found" KILL
+  fi
+  n=$((n + 1))
+  [ $n -gt %(limit)d ] && exit 1
+  sleep 0.1
+done
+"""
+
+LIMIT_S = 15.0
+"""Time for the whole script, with room."""
+
+
+def ending(variable: str, value: str, *, sessions: bool) -> str:
+    """A script that ends all processes started with `variable=value`: TERM, after 3 s KILL.
+
+    `sessions`: also those that dropped their environment (`sudo`, `su -`) but still are in a
+    session which a marked process leads. It prints the name of each ended process on a line, and
+    exits 1 if some are still there after 8 s.
+    """
+    return _SCRIPT % {
+        "mark": shlex.quote(f"{variable}={value}"),
+        "sessions": int(sessions),
+        "patience": 30,
+        "limit": 80,
+    }

@@ -1,0 +1,48 @@
+"""Finds and ends what a killed run left running in a guest.
+
+`kill -9` of Phoenix leaves its commands running there: an `apt-get` that holds its lock, a script
+that goes on changing things. So each configuring shell bears its run's id in its environment, and
+the guest knows the id of the run that is configuring it.
+"""
+
+import shlex
+from collections.abc import Sequence
+
+from .shell import Shell
+
+RUN_ENV = "PHOENIX_RUN"
+RUN_FILE = "/run/phoenix/run"
+
+_S = 10.0
+
+
+def take_over(shell: Shell, run_id: str) -> tuple[str | None, Sequence[str]]:
+    """Notes that `run_id` configures the guest now.
+
+    `shell` was opened with `RUN_ENV=run_id`. Gives the id of the run that was broken off (None:
+    none was) and the names of its processes that were ended. Processes without that id are not
+    touched. Raises what `Shell` raises.
+    """
+    old = shell.run(f"cat {RUN_FILE} 2>/dev/null", timeout_s=_S).said().out.strip()
+    ended: Sequence[str] = ()
+    if old and old != run_id:
+        ended = shell.end_marked(RUN_ENV, old)
+    shell.run(f"mkdir -p -m 700 {RUN_FILE.rpartition('/')[0]}", timeout_s=_S)
+    shell.put(run_id.encode(), RUN_FILE, mode=0o600, timeout_s=_S)
+    return (old if old != run_id else None) or None, ended
+
+
+def give_back(shell: Shell, run_id: str) -> None:
+    """Notes that `run_id` has ended cleanly, unless another one has taken over since."""
+    shell.run(
+        f'[ "$(cat {RUN_FILE} 2>/dev/null)" != {shlex.quote(run_id)} ] || rm -f {RUN_FILE}',
+        timeout_s=_S,
+    )
+
+
+def end_run(way_in: Sequence[str], run_id: str, name: str) -> Sequence[str]:
+    """Ends the processes of an interrupted run at once, over a new shell; gives their names."""
+    with Shell(way_in, name=name, open_s=_S) as shell:
+        ended = shell.end_marked(RUN_ENV, run_id)
+        give_back(shell, run_id)
+        return ended

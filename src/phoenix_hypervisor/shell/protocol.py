@@ -1,0 +1,137 @@
+"""What is written to a persistent shell for one command, and how its answer is told apart.
+
+Standard POSIX `sh` only (dash, bash, busybox), since nothing may have to be installed first. Each
+command runs in a shell and session of its own, so that `exit`, `set -e`, `kill $$` or a syntax
+error ends only that one, and so that all of it can be ended. Its text goes through a here-document
+on descriptor 3: never through an argument vector, which every user of the machine can read, and
+never through standard input, which is the command's own.
+"""
+
+import re
+import secrets
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+COMMAND_ENV = "PHOENIX_COMMAND"
+"""In the environment of each command, with its random id: so that it can be found and ended."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+# The command's shell tells its process id (= session = process group), then takes the outputs
+# that the persistent shell keeps as 8 and 9.
+_INNER = "echo $$; exec >&8 2>&9 8>&- 9>&-; . /dev/fd/3"
+
+
+def exports(env: Mapping[str, str]) -> str:
+    """A line that sets environment variables. Raises ValueError for a name that is none."""
+    for name in env:
+        if not _NAME.match(name):
+            raise ValueError(f"{name!r} is not a name of an environment variable")
+    return "".join(f"export {name}={shlex.quote(value)};" for name, value in env.items())
+
+
+def greeting(env: Mapping[str, str], token: str) -> bytes:
+    """The first line for a new shell.
+
+    It is replaced by one that was *started* with `env`: only what a process was started with can
+    be seen in /proc. The answer is awaited before anything else is sent, since the first shell
+    reads ahead.
+    """
+    return f"{exports(env)} printf %s {token}; exec sh\n".encode()
+
+
+PREPARE = b"exec 8>&1 9>&2; if command -v setsid >/dev/null 2>&1; then _x=setsid; else _x=; fi\n"
+"""The second line: keeps the outputs as 8 and 9, and asks once whether `setsid` is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command with the random marks around its outputs."""
+
+    script: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdin_size: int | None = None
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    mark: str = field(default_factory=lambda: secrets.token_hex(12))
+
+    @property
+    def begin(self) -> bytes:
+        """Written to both outputs before the command runs, and so before it reads its input."""
+        return f"{self.mark}<".encode()
+
+    @property
+    def end(self) -> bytes:
+        """Written to both outputs after it; on standard output two numbers follow."""
+        return f"{self.mark}>".encode()
+
+    def text(self) -> bytes:
+        """What the persistent shell is told. Raises ValueError for a script with a NUL byte."""
+        body = f"exec 3<&-; {exports(self.env)}{self.script}"
+        if "\0" in body:
+            raise ValueError("a script can't hold a NUL byte")
+        run = (
+            f"_p=$({COMMAND_ENV}={self.id} $_x sh -c '{_INNER}' sh"
+            f" 3<<'{self.mark}'{' </dev/null' if self.stdin_size is None else ''}\n"
+            f"{body}\n{self.mark}\n)\n"
+            "_s=$?; _l=0\n"
+            # Still somebody in the process group: a background process that may write on.
+            'if [ -n "$_x" ] && kill -s 0 -- "-$_p" 2>/dev/null; then _l=1; fi\n'
+        )
+        begin, end = self.begin.decode(), self.end.decode()
+        first = f"printf %s '{begin}' >&8; printf %s '{begin}' >&9\n"
+        last = f"printf '%s %s %s\\n' '{end}' $_s $_l >&8; printf %s '{end}' >&9\n"
+        if self.stdin_size is not None:
+            # What the command leaves unread is read off, or it would be taken for the next command.
+            run = f"head -c {self.stdin_size} | {{\n{run}cat >/dev/null\n{last}}}\n"
+            return (first + run).encode()
+        return (first + run + last).encode()
+
+
+def without_marks(data: bytes) -> bytes:
+    """An output as it was read, with the marks of commands taken out."""
+    return re.sub(rb"[0-9a-f]{24}[<>]", b"", data)
+
+
+class Stream:
+    """Cuts one command's part out of one output.
+
+    What comes before its begin mark is not its own (a background process of an earlier command
+    wrote it), and the end mark ends it.
+    """
+
+    def __init__(self, begin: bytes, end: bytes, *, has_tail: bool) -> None:
+        """`has_tail`: a line with more follows the end mark, which is then kept in `ended`."""
+        self._begin = begin
+        self._end = end
+        self._has_tail = has_tail
+        self._held = b""
+        self.begun = False
+        self.ended: bytes | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """Takes what was read; gives what is certainly the command's own output."""
+        held = self._held + data
+        if not self.begun:
+            at = held.find(self._begin)
+            if at < 0:
+                self._held = held[-len(self._begin) :]
+                return b""
+            held = held[at + len(self._begin) :]
+            self.begun = True
+        end = self._end
+        at = held.find(end)
+        if at >= 0:
+            rest = held[at + len(end) :]
+            if not self._has_tail:
+                self.ended = b""
+            elif b"\n" in rest:
+                self.ended = rest.partition(b"\n")[0]
+            self._held = b"" if self.ended is not None else held[at:]
+            return held[:at]
+        # The mark may be cut in two by the pipe: hold back only what could be its beginning.
+        keep = min(len(held), len(end) - 1)
+        while keep and not end.startswith(held[-keep:]):
+            keep -= 1
+        self._held = held[len(held) - keep :]
+        return held[: len(held) - keep]
