@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from phoenix_hypervisor.apply.means import Means
 from phoenix_hypervisor.model import address as addresses
-from phoenix_hypervisor.model.change import Change
+from phoenix_hypervisor.model.change import Action, Change
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
 
@@ -37,7 +37,8 @@ async def _stop(means: Means, change: Change, tell: Tell) -> None:
 
 async def _delete(means: Means, change: Change, tell: Tell) -> None:
     if addresses.is_guest(change.address):
-        await means.driver.delete(change.address, tell)
+        remade = change.action is Action.REPLACE
+        await means.driver.delete(change.address, tell, keep_volumes=remade)
     else:
         await means.driver.remove(change.address)
 

@@ -28,6 +28,8 @@ FILES = (HYPERVISOR, LXC, VM, CLOUD)
 
 G_co = TypeVar("G_co", bound=Container | Machine, covariant=True)
 
+DriverName = Literal["proxmox", "incus", "sim"]
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -142,7 +144,7 @@ class Folder:
 
     path: Path
     vocabulary: Vocabulary
-    on: str | None
+    on: DriverName | None
     host: HypervisorFile
     lxc: LxcFile
     vm: VmFile
@@ -182,7 +184,7 @@ class Folder:
         return self.spots[file]
 
     @property
-    def driver(self) -> str | None:
+    def driver(self) -> DriverName | None:
         """The target that is asked for, on the command line or in the file."""
         return self.on or self.host.hypervisor.driver
 

@@ -1,4 +1,4 @@
-"""Where files that the words name are looked for: in the folder, and in the old layout beside it."""
+"""Where files that words name are looked for: in the folder, and in the old layout beside it."""
 
 from pathlib import Path
 

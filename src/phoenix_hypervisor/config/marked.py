@@ -1,6 +1,6 @@
 """Finds the words of a model that bear a marker, such as `Later`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,8 @@ from pydantic.fields import FieldInfo
 
 from .document import Pointer
 from .words.base import Words
+
+MOST_LABELS = 5
 
 
 @dataclass(frozen=True)
@@ -32,3 +34,12 @@ def marked(words: BaseModel, kind: type[object]) -> Iterator[tuple[Pointer, Mark
         elif isinstance(value, Words):
             for path, inside in marked(value, kind):
                 yield (name, *path), inside
+
+
+def listed(labels: Iterable[str]) -> str:
+    """`also in lxc/102, lxc/103 and 4 more`; empty where there are none."""
+    names = list(dict.fromkeys(labels))
+    if not names:
+        return ""
+    more = f" and {len(names) - MOST_LABELS} more" if len(names) > MOST_LABELS else ""
+    return f"also in {', '.join(names[:MOST_LABELS])}{more}"

@@ -9,7 +9,18 @@ from phoenix_hypervisor.model.problem import Problem
 
 from . import told
 from .document import Document, Pointer, read_document
-from .folder import CLOUD, HYPERVISOR, LXC, VM, AnyEntry, Entry, Folder, Spot, Vocabulary
+from .folder import (
+    CLOUD,
+    HYPERVISOR,
+    LXC,
+    VM,
+    AnyEntry,
+    DriverName,
+    Entry,
+    Folder,
+    Spot,
+    Vocabulary,
+)
 from .judge import judge
 from .options import Options, known_features, split
 from .words.base import Words
@@ -113,7 +124,7 @@ class _Reading:
         return judged.model, (options.features(), options.checks()), spot
 
 
-def read(path: Path, vocabulary: Vocabulary, on: str | None) -> tuple[Folder, list[Problem]]:
+def read(path: Path, vocabulary: Vocabulary, on: DriverName | None) -> tuple[Folder, list[Problem]]:
     """All files of a folder as words, and what is wrong with each word by itself."""
     reading = _Reading(path, vocabulary)
     host = reading.file(HYPERVISOR, HypervisorFile)

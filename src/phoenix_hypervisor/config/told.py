@@ -28,6 +28,7 @@ _KINDS = {
     "path": "a path",
     "enum": "one of the words that are known here",
 }
+_STEMS = {"int_from_float": "int", "model_attributes_type": "model", "mapping_type": "dict"}
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -107,11 +108,7 @@ def tell(
         return f"{word}: {context['message']}", str(context["hint"])
     if kind in ("value_error", "assertion_error"):
         return f"{word}: {context.get('error', text)}", ""
-    stem = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_attributes")
-    if kind == "int_from_float":
-        stem = "int"
-    if kind in ("bool_parsing", "bool_type"):
-        stem = "bool"
+    stem = _STEMS.get(kind) or kind.removesuffix("_type").removesuffix("_parsing")
     if stem in _KINDS and kind != stem:
         return f"{word} must be {_KINDS[stem]}, but is {shown}", _mend(stem, value)
     if kind in _NETS:
@@ -119,13 +116,13 @@ def tell(
     if kind in _BOUNDS:
         bound, phrase = _BOUNDS[kind]
         return f"{word} must be {phrase} {context[bound]:g}, but is {shown}", ""
-        if kind in ("literal_error", "enum"):
+    if kind in ("literal_error", "enum"):
         known = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         near = nearest(value, known) if isinstance(value, str) else None
         hint = f"did you mean `{near}`?" if near else ""
         return f"{word} must be one of {', '.join(known)}, but is {shown}", hint
     if kind == "string_pattern_mismatch":
-        return f"{word} can't be {shown}", f"its form is {context['pattern']}"
+        return f"{word} can't be {shown}: its form is {context['pattern']}", ""
     return _of_length(kind, context, word) or _as_pydantic_says(text, word), ""
 
 
@@ -145,7 +142,7 @@ def _as_pydantic_says(text: str, word: str) -> str:
 
 
 def _mend(stem: str, value: Any) -> str:
-    if stem in ("int", "float") and isinstance(value, str) and value.strip().isdigit():
+    if stem in ("int", "float") and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
         return f"write {int(value)} without quotes"
     if stem == "int" and isinstance(value, float) and value.is_integer():
         return f"write {int(value)}"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from pyinfra.api.command import StringCommand
+from pyinfra.api.command import QuoteString, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.api.util import get_file_io
@@ -161,7 +161,9 @@ class ShellConnector(BaseConnector):
         return True
 
     def _put_as(self, source: BinaryIO, path: str, arguments: dict[str, Any]) -> bool:
-        command = StringCommand("cat", ">", path)
+        for control in ("_get_pty", "_timeout", "_success_exit_codes", "_stdin"):
+            arguments.pop(control, None)
+        command = StringCommand("cat", ">", QuoteString(path))
         status = self._run(command, arguments, None, source, None)
         self._link.last = Ran(f"upload of {path}", status, "")
         return status == 0

@@ -35,9 +35,9 @@ if [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ] || grep -qE \
   until said=$(dpkg $keep --configure -a 2>&1); do
     n=$((n + 1))
     case $said in *lock*) [ $n -le 150 ] && sleep 2 && continue ;; esac
-    echo "$said"
-    exit 1
+    break  # packages that it needs are not even unpacked: apt gets them
   done
+  echo "$said"
   apt-get --yes -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef \
     -o Dpkg::Options::=--force-confold --fix-broken install
 fi

@@ -124,8 +124,12 @@ class Driver(Protocol):
     async def stop(self, address: Address, tell: Tell) -> None:
         """Shuts down cleanly; after a time limit, hard. Stopping a stopped one is no error."""
 
-    async def delete(self, address: Address, tell: Tell) -> None:
-        """Removes a guest that bears the stack's mark, and its own volumes."""
+    async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool = False) -> None:
+        """Removes a guest that bears the stack's mark, and its own volumes.
+
+        With `keep_volumes` these stay, for the guest that is made in its place. Raises
+        `DriverError` for a protected guest.
+        """
 
     async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
         """Takes a snapshot, replacing one of the same name."""

@@ -19,6 +19,7 @@ from .answer import text
 
 _BLOCK = 1 << 16
 _LAST_WORDS = 2000
+_LOOK_EVERY_S = 0.5
 
 Take = Callable[[bytes], None]
 
@@ -167,7 +168,11 @@ class Connection:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise DeadlineOver
-                for key, _ in watch.select(left):
+                ready = watch.select(min(left, _LOOK_EVERY_S))
+                if not ready and not self.alive:
+                    # Something that it left running here holds its outputs open.
+                    raise Ended(self._farewell())
+                for key, _ in ready:
                     if key.fd == stdin:
                         self._write(stdin)
                     elif not self._read(key.fd, takers[key.fd]):

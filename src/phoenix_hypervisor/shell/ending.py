@@ -9,7 +9,12 @@ import shlex
 _SCRIPT = r"""
 mark=%(mark)s
 marked() { grep -lszxF -e "$mark" /proc/[0-9]*/environ 2>/dev/null | tr -dc '0-9\n'; }
-session() { read -r _stat 2>/dev/null </proc/$1/stat || return 1; set -- ${_stat##*) }; _sid=$4; }
+session() {
+  read -r _stat 2>/dev/null </proc/$1/stat || return 1
+  set -- ${_stat##*) }
+  _sid=$4
+  [ "$1" != Z ]
+}
 sids=' '
 if [ %(sessions)s = 1 ]; then
   for p in $(marked); do session $p && [ "$_sid" = "$p" ] && sids="$sids$p "; done

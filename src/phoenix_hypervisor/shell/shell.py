@@ -90,6 +90,7 @@ class Shell:
                 connection.talk(exchange, time.monotonic() + timeout_s)
             except Ended as error:
                 self._drop()
+                self._end_inside(command)
                 raise Unreachable(
                     f"{self.name}: the connection was lost while a command ran: {error}",
                     hint="Is the guest still running? What was begun is taken up again next time.",
@@ -124,7 +125,9 @@ class Shell:
         A symbolic link is followed. A file object is read from its beginning. Raises `PhoenixError`
         with the guest's words if it can't be written, and what `run` raises.
         """
+        size, _ = _blocks(data)
         script = _PUT % {
+            "size": size or 0,
             "path": shlex.quote(path),
             "mode": "" if mode is None else f"{mode:o}",
             "new_mode": f"{new_mode:o}",
@@ -289,9 +292,10 @@ if [ -L "$path" ]; then path=$(readlink -f "$path") || exit 1; fi
 if [ -d "$path" ]; then echo "$path is a folder" >&2; exit 1; fi
 case $path in */*) dir=${path%%/*}; [ -n "$dir" ] || dir=/ ;; *) dir=. ;; esac
 new=$(mktemp "$dir/.phoenix.XXXXXX") || exit 1
-trap 'rm -f "$new"' EXIT
-trap 'exit 1' HUP INT TERM
+trap 'trap "" HUP INT PIPE TERM; rm -f "$new"' EXIT
+trap 'exit 1' HUP INT PIPE TERM
 cat >"$new" || exit 1
+if [ "$(wc -c <"$new")" -ne %(size)d ]; then echo "the transfer broke off" >&2; exit 1; fi
 if [ -n "$mode" ]; then chmod "$mode" "$new" || exit 1
 elif [ -e "$path" ]; then chmod "$(stat -c %%a "$path")" "$new" || exit 1
 else chmod %(new_mode)s "$new" || exit 1

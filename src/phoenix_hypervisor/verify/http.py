@@ -1,6 +1,6 @@
 """HTTP as a check needs it: a request, a reply, and how to get the one for the other."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,10 @@ if TYPE_CHECKING:
 BODY_LIMIT = 1024 * 1024
 """As much of a body is read; a stream that never ends must not fill the memory."""
 
-_ERRORS = 400
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `address` is where to connect to; `host` is what is asked for there.
-
-    `whole`: the body matters. Else only an error's is read, since a good one may be a stream.
-    """
+    """One request. `address` is where to connect to; `host` is what is asked for there."""
 
     address: str
     port: int
@@ -29,7 +24,6 @@ class Request:
     method: str
     path: str
     host: str
-    whole: bool = True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
 
@@ -64,8 +58,11 @@ class Reply:
         return self.body.decode("utf-8", errors="replace")
 
 
-async def send(request: Request) -> Reply:
-    """Sends a request from here, following no redirect. Raises `No` where no reply comes."""
+async def send(request: Request, reads: Callable[[int], bool]) -> Reply:
+    """Sends a request from here, following no redirect. Raises `No` where no reply comes.
+
+    `reads` says for a status whether its body matters: a good one may be a stream without end.
+    """
     import aiohttp
     from yarl import URL
 
@@ -85,8 +82,7 @@ async def send(request: Request) -> Reply:
                 server_hostname=request.host if request.tls else None,
             ) as reply,
         ):
-            wanted = request.whole or reply.status >= _ERRORS
-            body = await _read(reply.content) if wanted else b""
+            body = await _read(reply.content) if reads(reply.status) else b""
             return Reply(reply.status, reply.headers, body)
     except aiohttp.ClientConnectorCertificateError as error:
         words = getattr(error.certificate_error, "verify_message", "") or str(error)

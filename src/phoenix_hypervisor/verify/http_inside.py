@@ -140,8 +140,11 @@ def _parse(request: Request, out: str, err: str) -> Reply:
     try:
         reply.begin()
         body = reply.read(BODY_LIMIT)
-    except http.client.IncompleteRead as error:
-        raise No(f"the answer of {request.where} broke off") from error
+        broken_off = len(body) < BODY_LIMIT and bool(reply.length)
+    except http.client.IncompleteRead:
+        broken_off, body = True, b""
     except (http.client.HTTPException, ValueError) as error:
         raise No(f"{request.where} does not speak HTTP") from error
+    if broken_off:
+        raise No(f"the answer of {request.where} broke off")
     return Reply(reply.status, dict(reply.getheaders()), body)

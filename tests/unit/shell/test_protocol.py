@@ -1,5 +1,7 @@
 """The marks around a command's outputs, however the pipe cuts them."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ BEGIN, END = b"0123456789abcdef01234567<", b"0123456789abcdef01234567>"
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     """The data in pieces, cut at these places."""
     bounds = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(bounds)]
 
 
 @given(

@@ -182,7 +182,7 @@ def test_a_time_limit_ends_all_that_the_command_started(shell: Shell) -> None:
     )
     pid = pid_of(shell)
     begun = time.monotonic()
-    with pytest.raises(TimedOut, match="here: a command took longer than 0.5 s") as caught:
+    with pytest.raises(TimedOut, match=r"here: a command took longer than 0\.5 s") as caught:
         shell.run(script, timeout_s=0.5)
     assert time.monotonic() - begun < 10
     first, *pids = caught.value.detail.split("\n")[:4]

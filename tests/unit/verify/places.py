@@ -1,7 +1,7 @@
 """A place for check tests: this machine, through real shells and real sockets."""
 
-import os
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,7 +42,9 @@ def place(ip: str | None = "127.0.0.1", way_in: Sequence[str] = ("sh",)) -> Gues
 def only_with(folder: Path, *tools: str) -> Sequence[str]:
     """A way into a shell that finds these tools and the basic ones, and no others."""
     for tool in (*_BASE, *tools):
-        if found := shutil.which(tool):
+        # The interpreter itself: a `python3` in PATH may be a script that needs other tools.
+        found = str(Path(sys.executable).resolve()) if tool == "python3" else shutil.which(tool)
+        if found and not (folder / tool).exists():
             (folder / tool).symlink_to(found)
     return ("env", f"PATH={folder}", f"{folder}/sh")
 
@@ -63,4 +65,4 @@ async def once(one: Check, where: GuestPlace | None = None) -> Outcome:
 
 def open_files() -> int:
     """How many files and pipes this process has open."""
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))

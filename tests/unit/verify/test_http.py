@@ -1,5 +1,5 @@
 import asyncio
-import datetime
+import datetime as dt
 import shutil
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,7 +37,6 @@ async def site(request: web.Request) -> web.StreamResponse:
         "/broken": lambda: web.Response(
             status=502, text="<html><head><title>502 Bad Gateway</title></head></html>"
         ),
-        "/chunked": lambda: web.Response(body=(part for part in [])),
     }
     if request.path == "/chunked":
         stream = web.StreamResponse()
@@ -252,15 +251,15 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     """A server's TLS with a certificate of its own making."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop.example")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(
             x509.SubjectAlternativeName(
                 [x509.DNSName("shop.example"), x509.IPAddress(ip_address("127.0.0.1"))]

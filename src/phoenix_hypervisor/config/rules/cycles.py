@@ -18,7 +18,7 @@ def find(folder: Folder) -> Iterator[Problem]:
 def _walk(folder: Folder, start: AnyEntry, done: set[int]) -> Iterator[Problem]:
     """A depth-first walk without recursion; `trail` is the way from the start."""
     trail: list[int] = [start.id]
-    waiting: list[list[int]] = [_next(folder, start)]
+    waiting: list[list[int]] = [_next(start)]
     while trail:
         if not waiting[-1]:
             done.add(trail.pop())
@@ -30,10 +30,10 @@ def _walk(folder: Folder, start: AnyEntry, done: set[int]) -> Iterator[Problem]:
             yield _told(folder, trail[trail.index(wanted) :])
         elif guest is not None and wanted not in done:
             trail.append(wanted)
-            waiting.append(_next(folder, guest))
+            waiting.append(_next(guest))
 
 
-def _next(folder: Folder, guest: AnyEntry) -> list[int]:
+def _next(guest: AnyEntry) -> list[int]:
     source = [] if guest.clone_of is None else [guest.clone_of]
     return [*source, *guest.words.dependencies]
 

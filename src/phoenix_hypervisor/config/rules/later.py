@@ -8,8 +8,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from phoenix_hypervisor.config.document import Pointer
-from phoenix_hypervisor.config.folder import Folder, Spot
-from phoenix_hypervisor.config.marked import Marked, marked
+from phoenix_hypervisor.config.folder import AnyEntry, Folder, Spot, Vocabulary
+from phoenix_hypervisor.config.marked import Marked, listed, marked
 from phoenix_hypervisor.config.options import PLANNED, PLANNED_CHECKS
 from phoenix_hypervisor.config.words.base import Later
 from phoenix_hypervisor.model.problem import Problem
@@ -34,31 +34,30 @@ def find(folder: Folder) -> Iterator[Problem]:
                 yield spot.warning(place, f"`{word}` {_TAIL}", key=True)
     found: defaultdict[tuple[str, str], list[_Found]] = defaultdict(list)
     for guest in folder.guests:
-        file = guest.spot.document.file
-        for place, mark in marked(guest.words, Later):
-            if _matters(mark):
-                word = f"`{'.'.join(map(str, place))}`"
-                found[file, word].append(_Found(guest.spot, place, guest.address))
-        for index, name in enumerate(guest.words.features):
-            if name in PLANNED and name not in folder.vocabulary.features:
-                place = ("features", index)
-                found[file, f"the feature `{name}`"].append(
-                    _Found(guest.spot, place, guest.address)
-                )
-        for index, check in enumerate(guest.words.checks):
-            kind = next(iter(check), "")
-            if kind in PLANNED_CHECKS and kind not in folder.vocabulary.checks:
-                place = ("checks", index, kind)
-                found[file, f"the check `{kind}`"].append(_Found(guest.spot, place, guest.address))
+        for what, place in _of_guest(guest, folder.vocabulary):
+            key = (guest.spot.document.file, what)
+            found[key].append(_Found(guest.spot, place, guest.address))
     for (_, what), places in found.items():
         yield _told(what, places)
 
 
+def _of_guest(guest: AnyEntry, vocabulary: Vocabulary) -> Iterator[tuple[str, Pointer]]:
+    for place, mark in marked(guest.words, Later):
+        if _matters(mark):
+            yield f"`{'.'.join(map(str, place))}`", place
+    for index, name in enumerate(guest.words.features):
+        if name in PLANNED and name not in vocabulary.features:
+            yield f"the feature `{name}`", ("features", index)
+    for index, check in enumerate(guest.words.checks):
+        for kind in PLANNED_CHECKS:
+            if kind in check and kind not in vocabulary.checks:
+                yield f"the check `{kind}`", ("checks", index, kind)
+
+
 def _matters(mark: Marked) -> bool:
-    later = mark.marker
-    if isinstance(later, Later) and later.matters is not None:
-        return later.matters(mark.value)
-    return mark.value != _default(mark.field)
+    if isinstance(mark.marker, Later) and mark.marker.matters is not None:
+        return mark.marker.matters(mark.value)
+    return bool(mark.value != _default(mark.field))
 
 
 def _default(field: FieldInfo) -> Any:
@@ -67,7 +66,5 @@ def _default(field: FieldInfo) -> Any:
 
 def _told(what: str, places: list[_Found]) -> Problem:
     first, *others = places
-    also = sorted({place.label for place in others} - {first.label})
-    shown = ", ".join(also[:5]) + (f" and {len(also) - 5} more" if len(also) > 5 else "")  # noqa: PLR2004 - a line's worth
-    hint = f"also in {shown}" if also else ""
+    hint = listed(place.label for place in others if place.label != first.label)
     return first.spot.warning(first.place, f"{what} {_TAIL}", hint, key=True)

@@ -11,12 +11,12 @@ from phoenix_hypervisor.model.problem import Problem
 def find(folder: Folder) -> Iterator[Problem]:
     """Mounts of guests that aren't there, and two things at one place."""
     for guest in folder.containers:
-        yield from _twice(folder, guest)
+        yield from _twice(guest)
     if folder.knows_all_guests:
         yield from _nobody(folder)
 
 
-def _twice(folder: Folder, guest: Entry[Container]) -> Iterator[Problem]:
+def _twice(guest: Entry[Container]) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for place, target in _targets(guest.words):
         if target in seen:

@@ -1,9 +1,11 @@
 """Words of the past: still read, with what to write today."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 
-from phoenix_hypervisor.config.folder import HYPERVISOR, Folder
-from phoenix_hypervisor.config.marked import marked
+from phoenix_hypervisor.config.document import Pointer
+from phoenix_hypervisor.config.folder import HYPERVISOR, AnyEntry, Folder
+from phoenix_hypervisor.config.marked import listed, marked
 from phoenix_hypervisor.config.words.base import Old, Unused
 from phoenix_hypervisor.config.words.vllm import OLD_WORDS
 from phoenix_hypervisor.model.problem import Problem
@@ -15,12 +17,17 @@ def find(folder: Folder) -> Iterator[Problem]:
         if mark.value:
             spot = folder.spot(HYPERVISOR)
             yield spot.warning(place, f"`{place[-1]}` is no longer used", "remove it", key=True)
+    found: defaultdict[tuple[str, str], list[tuple[AnyEntry, Pointer]]] = defaultdict(list)
     for guest in folder.guests:
         for place, old in marked(guest.words, Old):
             if old.value is not None and isinstance(old.marker, Old):
-                message = f"`{place[-1]}` is an old word"
-                hint = f"write {old.marker.instead} instead"
-                yield guest.spot.warning(place, message, hint, key=True)
+                key = (guest.spot.document.file, old.marker.instead)
+                found[key].append((guest, place))
+    for (_, instead), places in found.items():
+        guest, place = places[0]
+        also = listed(other.address for other, _ in places[1:])
+        hint = f"write {instead} instead" + (f"; {also}" if also else "")
+        yield guest.spot.warning(place, f"`{place[-1]}` is an old word", hint, key=True)
     for guest in folder.containers:
         used = [word for word in OLD_WORDS if getattr(guest.words, word) is not None]
         if used:

@@ -38,6 +38,11 @@ class Later:
 
     matters: Callable[[Any], bool] | None = None
 
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "x-later": True}
+
 
 @dataclass(frozen=True, slots=True)
 class Old:
@@ -45,10 +50,20 @@ class Old:
 
     instead: str
 
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "deprecated": True}
+
 
 @dataclass(frozen=True, slots=True)
 class Unused:
     """Marks a word of the old layout that nothing needs any more."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "deprecated": True}
 
 
 class Words(BaseModel):

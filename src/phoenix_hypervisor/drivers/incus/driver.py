@@ -136,9 +136,9 @@ class IncusDriver:
         """Shuts it down."""
         await self._guests.stop(address, tell)
 
-    async def delete(self, address: Address, tell: Tell) -> None:
+    async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool = False) -> None:
         """Removes it with its own volumes."""
-        await self._guests.delete(address, tell)
+        await self._guests.delete(address, tell, keep_volumes=keep_volumes)
 
     async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
         """Takes a snapshot."""

@@ -12,10 +12,11 @@ from typing import Any
 from phoenix_hypervisor.drivers.incus import firewall, handover, instance, look, names, network
 from phoenix_hypervisor.drivers.incus.client import Client
 from phoenix_hypervisor.drivers.incus.images import Images, origin
+from phoenix_hypervisor.drivers.incus.volumes import Volumes
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import FieldChange
-from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest, Volume
+from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import Conflict, DriverError, NotFound, TimedOut
 
@@ -60,13 +61,14 @@ class Guests:
         self._images = images
         self._stack = stack
         self._default_pool = default_pool
+        self._volumes = Volumes(client, stack, default_pool)
         self._handover: dict[str, asyncio.Task[handover.Handover]] = {}
 
     async def create(self, guest: Guest, desired: Desired, tell: Tell) -> None:
         """Makes it, stopped. Raises `Conflict` where a foreign instance has the name."""
         await self._clear_half_made(guest.address)
         body = await self._body(guest, desired, tell)
-        await self._ensure_volumes(guest, tell)
+        await self._volumes.ensure(guest, tell)
         tell("creating")
         await self._client.send("POST", "/1.0/instances", body, limit_s=1800)
         # A clone got its source's keys and devices too: set to exactly what is wanted.
@@ -78,7 +80,7 @@ class Guests:
     async def update(self, guest: Guest, changes: Sequence[FieldChange], tell: Tell) -> None:
         """Brings keys, devices and the files inside to what is wanted."""
         tell("changing " + ", ".join(change.path for change in changes))
-        await self._ensure_volumes(guest, tell)
+        await self._volumes.ensure(guest, tell)
         current, _ = await self._read(guest.address)
         kept = {k: v for k, v in current["config"].items() if not instance.owned(k)}
         handed = {k: v for k, v in current["devices"].items() if k.startswith("handover-")}
@@ -88,6 +90,7 @@ class Guests:
             kept | instance.config(guest),
             handed | instance.devices(guest, self._default_pool, bridges),
         )
+        await self._volumes.delete_of(guest.address, but={v.name for v in guest.volumes})
         inner = ("network.", "firewall", "name")
         if any(change.path.startswith(inner) for change in changes):
             await self._write_inside(guest)
@@ -116,23 +119,25 @@ class Guests:
             tell("stopping hard")
             await self._set_state(address, "stop", _STOP_LIMIT_S, force=True)
 
-    async def delete(self, address: Address, tell: Tell) -> None:
-        """Removes the instance and the volumes that were made for it."""
+    async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool) -> None:
+        """Removes the instance and, unless they are kept, the volumes that were made for it."""
         try:
             current, _ = await self._read(address)
         except NotFound:
             return
+        if current["config"].get(names.PROTECTED) == "true":
+            raise Conflict(
+                f"{address} is protected",
+                hint="set `protected` to false and apply before deleting it",
+            )
         if current["status"] != "Stopped":
             tell("stopping")
             with contextlib.suppress(DriverError):  # the delete below tells what is wrong
                 await self._set_state(address, "stop", _STOP_LIMIT_S, force=True)
         tell("deleting")
         await self._client.send("DELETE", _path(address))
-        for key, device in current["devices"].items():
-            if key.startswith("volume-"):
-                path = f"/1.0/storage-pools/{device['pool']}/volumes/custom/{device['source']}"
-                with contextlib.suppress(NotFound):
-                    await self._client.send("DELETE", path)
+        if not keep_volumes:
+            await self._volumes.delete_of(address)
 
     async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
         """Takes a snapshot; one of the same name goes first."""
@@ -188,6 +193,7 @@ class Guests:
             names.FINGERPRINT: "",
         }
         bridges = await self._managed_bridges()
+        await self._need_bridges(guest)
         body: dict[str, Any] = {
             "name": names.instance(guest.address),
             "type": "container",
@@ -280,28 +286,6 @@ class Guests:
             hint="`phoenix logs` shows why its network did not come up",
         )
 
-    async def _ensure_volumes(self, guest: Guest, tell: Tell) -> None:
-        for volume in guest.volumes:
-            pool = volume.pool or guest.pool or self._default_pool
-            path = f"/1.0/storage-pools/{pool}/volumes/custom"
-            await self._ensure_volume(guest, volume, path, tell)
-
-    async def _ensure_volume(self, guest: Guest, volume: Volume, path: str, tell: Tell) -> None:
-        name = names.volume(guest.address, volume.name)
-        config = {names.STACK: self._stack, names.ADDRESS: guest.address}
-        if volume.size_gb is not None:
-            config["size"] = f"{volume.size_gb}GiB"
-        try:
-            found = await self._client.get(f"{path}/{name}")
-        except NotFound:
-            tell(f"making the volume {volume.name}")
-            await self._client.send("POST", path, {"name": name, "config": config})
-            return
-        if found["config"].get(names.STACK) != self._stack:
-            raise Conflict(f"a volume {name} is there that the stack “{self._stack}” did not make")
-        if found["config"].get("size") != config.get("size"):
-            await self._client.send("PATCH", f"{path}/{name}", {"config": config})
-
     async def _clear_half_made(self, address: Address) -> None:
         try:
             current = await self._client.get(_path(address))
@@ -318,6 +302,13 @@ class Guests:
     async def _managed_bridges(self) -> list[str]:
         found = await self._client.get("/1.0/networks", project="default", recursion="1")
         return [network["name"] for network in found if network["managed"]]
+
+    async def _need_bridges(self, guest: Guest) -> None:
+        # Incus takes a card on a bridge that is not there, and fails only at the start.
+        found = await self._client.get("/1.0/networks", project="default", recursion="1")
+        known = {network["name"] for network in found if network["type"] == "bridge"}
+        if missing := sorted({nic.bridge for nic in guest.nics} - known):
+            raise NotFound(f"{guest.address}: there is no bridge {', '.join(missing)}")
 
     async def _read(self, address: Address) -> tuple[Mapping[str, Any], str]:
         current, etag = await self._client.get_with_etag(_path(address))

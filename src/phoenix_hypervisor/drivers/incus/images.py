@@ -64,9 +64,11 @@ def release(template: str) -> Release:
 
 
 def origin(guest: Guest, desired: Desired) -> Release:
-    """The release at the root of a guest's line of clones."""
+    """The release at the root of a guest's line of clones. Raises `NotFound` where it breaks."""
     source = guest.source
     while isinstance(source, CloneOf):
+        if source.address not in desired.guests:
+            raise NotFound(f"{source.address}, which {guest.address} is cloned from, is not there")
         source = desired.guests[source.address].source
     return release(source.template)
 

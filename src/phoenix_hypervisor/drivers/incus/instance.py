@@ -175,7 +175,7 @@ def _seen_nic(name: str, device: Mapping[str, str], keys: Mapping[str, str]) -> 
     told = json.loads(keys.get(names.NIC + name, "{}"))
     return Nic(
         name=name,
-        bridge=device.get("network") or device.get("parent", ""),
+        bridge=device.get("parent") or device.get("network", ""),
         address=told.get("address"),
         gateway=told.get("gateway"),
         nameservers=tuple(told.get("nameservers", ())),
@@ -200,15 +200,11 @@ def _raw_line(line: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def _nic(nic: Nic, managed: bool) -> dict[str, str]:
-    device = {"type": "nic", "name": nic.name}
-    if managed:
-        device["network"] = nic.bridge
-        if nic.address and nic.address != "dhcp" and ":" not in nic.address:
-            # Kept free by the bridge's DHCP server, which else might lease it to another guest.
-            device["ipv4.address"] = nic.address.partition("/")[0]
-    else:
-        device |= {"nictype": "bridged", "parent": nic.bridge}
+def _nic(nic: Nic, reserve: bool) -> dict[str, str]:
+    device = {"type": "nic", "nictype": "bridged", "parent": nic.bridge, "name": nic.name}
+    if reserve and nic.address and nic.address != "dhcp" and ":" not in nic.address:
+        # Kept free by the bridge's DHCP server, which else might lease it to another guest.
+        device["ipv4.address"] = nic.address.partition("/")[0]
     if nic.mac:
         device["hwaddr"] = nic.mac.lower()
     return device

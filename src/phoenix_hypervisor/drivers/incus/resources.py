@@ -3,6 +3,7 @@
 One that exists is used and never altered; only what bears the stack's mark is ever removed.
 """
 
+import contextlib
 from ipaddress import ip_interface, ip_network
 from typing import Any
 
@@ -55,10 +56,7 @@ class Resources:
                     names.PREFIX + "managed": "true",
                 },
             }
-            try:
-                await self._client.send("POST", "/1.0/projects", body, project=None)
-            except Conflict:
-                return  # made by another step at the same moment
+            await self._make("/1.0/projects", body, None)
 
     async def remove_empty_project(self) -> None:
         """Removes the project if Phoenix made it and nothing is in it any more."""
@@ -79,13 +77,15 @@ class Resources:
             "description": f"Made by Phoenix for {stack}",
             "config": {"size": f"{pool.size_gb or _DEFAULT_POOL_GB}GiB", names.STACK: stack},
         }
-        await self._client.send("POST", "/1.0/storage-pools", body, project=None)
+        await self._make("/1.0/storage-pools", body, None)
 
     async def ensure_bridge(self, bridge: Bridge, stack: str) -> None:
         """A bridge with NAT whose own address is its guests' gateway."""
         config = {
             "ipv4.address": "none",
             "ipv6.address": "none",
+            # Guests are known by address: names in DNS would forbid two cards on one bridge.
+            "dns.mode": "none",
             names.STACK: stack,
         }
         if bridge.cidr:
@@ -99,7 +99,12 @@ class Resources:
             "description": f"Made by Phoenix for {stack}",
             "config": config,
         }
-        await self._client.send("POST", "/1.0/networks", body, project="default")
+        await self._make("/1.0/networks", body, "default")
+
+    async def _make(self, path: str, body: dict[str, Any], project: str | None) -> None:
+        # One that is there by now, made by another step or by hand, is used as it is.
+        with contextlib.suppress(Conflict):
+            await self._client.send("POST", path, body, project=project)
 
     async def remove(self, resource: Address, stack: str) -> None:
         """Removes one that bears the stack's mark. Raises `Conflict` where somebody uses it."""

@@ -169,8 +169,11 @@ class SimDriver:
                 kept.state = "stopped"
                 kept.addresses = []
 
-    async def delete(self, address: Address, tell: Tell) -> None:
-        """Forgets a guest of this stack; one that is gone already is no error."""
+    async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool = False) -> None:
+        """Forgets a guest of this stack; one that is gone already is no error.
+
+        Volumes are fields of their guest here: there is nothing to keep.
+        """
         tell(f"deleting ({_NOT_REAL})")
         async with self._step("delete", address):
             with self._store.change() as world:

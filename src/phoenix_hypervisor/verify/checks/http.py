@@ -82,7 +82,8 @@ class Http(Check):
             request = self._request(self.address or "127.0.0.1", place)
             reply = await send_inside(request, place, self.timeout_s)
         else:
-            reply = await send(self._request(self.address or place.address, place))
+            request = self._request(self.address or place.address, place)
+            reply = await send(request, self._reads)
         self._judge(reply)
         return f"status {reply.status}"
 
@@ -104,15 +105,21 @@ class Http(Check):
             method=self.method,
             path=self.path,
             host=self.host or address,
-            whole=bool(self.contains or self.matches or self.json_values),
             headers=headers,
             body=None if body is None else body.encode(),
         )
 
+    @property
+    def _good(self) -> Sequence[int]:
+        return [self.status] if isinstance(self.status, int) else self.status or _GOOD
+
+    def _reads(self, status: int) -> bool:
+        looks_inside = self.contains or self.matches or self.json_values
+        return bool(looks_inside) or status not in self._good
+
     def _judge(self, reply: Reply) -> None:
-        good = [self.status] if isinstance(self.status, int) else self.status or _GOOD
-        if reply.status not in good:
-            raise No(f"expected status {_statuses(good)}, got {_told(reply)}")
+        if reply.status not in self._good:
+            raise No(f"expected status {_statuses(self._good)}, got {_told(reply)}")
         if self.contains is not None and self.contains not in reply.text:
             raise No(f"expected {self.contains!r} in the body, got {first_line(reply.text)!r}")
         if self.matches is not None and not re.search(self.matches, reply.text):
