@@ -7,6 +7,7 @@ Stages get drivers, features and checks from here as arguments; none of them kno
 
 import asyncio
 import getpass
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -126,6 +127,17 @@ class Session:
         found = [a for a in self.desired.guests if not wanted or a in wanted]
         return list(await asyncio.gather(*(self._ask(a, observed) for a in found)))
 
+    def doors(self) -> dict[Address, str]:
+        """Where to look at the guests that nobody else depends on: the stack's front doors."""
+        needed = {one for guest in self.desired.guests.values() for one in guest.dependencies}
+        found: dict[Address, str] = {}
+        for address, guest in self.desired.guests.items():
+            if address not in needed and guest.runs and guest.ip:
+                urls = [check.url(guest.ip) for check in guest.checks]
+                if urls and urls[0]:
+                    found[address] = urls[0]
+        return found
+
     def hold(self, command: str) -> AbstractAsyncContextManager[None]:
         """Keeps other applies away from the stack."""
         run = Run(self.run_id, getpass.getuser(), command)
@@ -194,13 +206,16 @@ class Session:
             if guest.runs and guest.checks and self.driver.has_inside
             if guest.address not in checked and (wanted is None or guest.address in wanted)
         ]
-        failures = await asyncio.gather(*(self._verify_one(guest, emit) for guest in todo))
+        begin = time.monotonic() - report.elapsed_s
+        failures = await asyncio.gather(*(self._verify_one(guest, emit, begin) for guest in todo))
         failed = tuple(failure for failure in failures if failure is not None)
-        return replace(report, ok=not failed, failed=report.failed + failed)
+        elapsed = time.monotonic() - begin
+        return replace(report, ok=not failed, failed=report.failed + failed, elapsed_s=elapsed)
 
-    async def _verify_one(self, guest: Guest, emit: Emit) -> Failure | None:
+    async def _verify_one(self, guest: Guest, emit: Emit, begin: float) -> Failure | None:
         def tell(kind: EventKind, message: str = "") -> None:
-            emit(Event(kind, guest.address, "verify", "check", 0.0, message))
+            elapsed = time.monotonic() - begin
+            emit(Event(kind, guest.address, "verify", "check", elapsed, message))
 
         tell("started")
         try:

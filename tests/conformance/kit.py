@@ -80,6 +80,13 @@ class Kit(ABC):
         """The suite's bridge."""
         return Bridge(addresses.bridge(self.bridge), self.bridge, cidr=self.cidr)
 
+    def second_bridge(self) -> Bridge:
+        """A bridge beside it on the next subnet; its name begins with this run's own."""
+        own = ip_interface(self.cidr)
+        beside = own.ip + own.network.num_addresses
+        name = f"{self.bridge}b"
+        return Bridge(addresses.bridge(name), name, cidr=f"{beside}/{own.network.prefixlen}")
+
     def id(self, number: int) -> int:
         """The id of the suite's guest `number` (0 to 99)."""
         return self.first_id + number

@@ -6,13 +6,23 @@ from dataclasses import replace
 
 import pytest
 from tests.conformance.kit import Kit
+from tests.conformance.steps import (
+    RUN,
+    BrokenOff,
+    inside,
+    make,
+    must_see,
+    quiet,
+    seen,
+    unprotect,
+    update,
+)
 from tests.conformance.variations import VARIATIONS, differences, expected
 
 from phoenix_hypervisor.model import address as addresses
-from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Impact
-from phoenix_hypervisor.model.desired import Bridge, CloneOf, Guest, Nic
-from phoenix_hypervisor.model.driver import Driver, Run
+from phoenix_hypervisor.model.desired import CloneOf, Guest, Nic
+from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.errors import (
     Conflict,
     DriverError,
@@ -21,58 +31,6 @@ from phoenix_hypervisor.model.errors import (
     Unsupported,
 )
 from phoenix_hypervisor.model.observed import SeenGuest
-
-
-class BrokenOff(Exception):
-    """Raised by a test in the middle of a step."""
-
-
-RUN = Run(id="run-1", who="ada", command="phoenix apply --yes")
-
-
-def quiet(text: str) -> None:
-    """Takes what a step tells."""
-    assert isinstance(text, str)
-
-
-async def seen(driver: Driver, kit: Kit, guest: Guest) -> SeenGuest | None:
-    """The guest as it is now."""
-    return (await driver.observe(kit.desired(guest))).guests.get(guest.address)
-
-
-async def must_see(driver: Driver, kit: Kit, guest: Guest) -> SeenGuest:
-    """The guest, which has to be there."""
-    found = await seen(driver, kit, guest)
-    assert found is not None, f"{guest.address} is not there"
-    return found
-
-
-async def make(driver: Driver, kit: Kit, guest: Guest, fingerprint: str | None = None) -> None:
-    """Creates a guest, and marks it where there is a fingerprint."""
-    await driver.create(guest, kit.desired(guest), quiet)
-    if fingerprint is not None:
-        await driver.mark(guest.address, fingerprint)
-
-
-async def update(driver: Driver, kit: Kit, guest: Guest) -> set[str]:
-    """Brings a guest to what is wanted; the paths that were changed."""
-    before = await must_see(driver, kit, guest)
-    changes = differences(driver.project(guest), before.fields)
-    if changes:
-        await driver.update(guest, before, changes, quiet)
-    return {change.path for change in changes}
-
-
-async def inside(driver: Driver, address: Address, script: str) -> tuple[int, str]:
-    """Runs a script in a running guest."""
-    process = await asyncio.create_subprocess_exec(
-        *await driver.way_in(address),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await process.communicate(script.encode())
-    assert process.returncode is not None
-    return process.returncode, out.decode().strip()
 
 
 async def clear(kit: Kit, *, resources: bool) -> None:
@@ -90,15 +48,6 @@ async def clear(kit: Kit, *, resources: bool) -> None:
             for at, resource in there.resources.items() if resources else ():
                 if resource.stack == stack:
                     await driver.remove(at)
-
-
-async def unprotect(driver: Driver, kit: Kit, guest: SeenGuest) -> None:
-    """Lets a guest be deleted, whatever it is."""
-    wanted = kit.guest(int(addresses.ident(guest.address)) - kit.first_id)
-    changes = [
-        c for c in differences(driver.project(wanted), guest.fields) if c.path == "protected"
-    ]
-    await driver.update(wanted, guest, changes, quiet)
 
 
 class DriverSuite:
@@ -232,7 +181,7 @@ class DriverSuite:
 
         clones = [
             kit.guest(6 + n, source=CloneOf(source.address, "ready"), memory_mb=300 + n, disk_gb=3)
-            for n in range(3)
+            for n in range(2)
         ]
         at_once = asyncio.Semaphore(driver.limits.clones_per_source)
 
@@ -339,7 +288,7 @@ class DriverSuite:
         assert await must_see(driver, kit, wanted) == made
 
     async def test_guests_made_at_once(self, kit: Kit, driver: Driver) -> None:
-        guests = [kit.guest(14 + n) for n in range(3)]
+        guests = [kit.guest(14 + n) for n in range(2)]
         desired = kit.desired(*guests)
         await asyncio.gather(*(driver.create(guest, desired, quiet) for guest in guests))
         there = (await driver.observe(desired)).guests
@@ -393,7 +342,7 @@ class DriverSuite:
         assert set(there) <= set((await driver.observe(kit.desired())).resources)
 
     async def test_a_bridge_of_another_stack(self, kit: Kit, driver: Driver) -> None:
-        theirs = Bridge(addresses.bridge("cfbr1"), "cfbr1", cidr="10.219.78.1/24")
+        theirs = kit.second_bridge()
         desired = replace(kit.desired(), bridges={theirs.address: theirs})
         async with kit.open(kit.other_stack) as other:
             await other.ensure(theirs, kit.other_stack, quiet)

@@ -1,8 +1,11 @@
 """Real containers to deploy features on, one by one, without a plan: for the features' tests."""
 
 import asyncio
+import base64
 import os
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +31,18 @@ from phoenix_hypervisor.model.desired import (
 )
 from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.errors import ConfigureFailed, SecretMissing
+
+OWN_FOLDER = Path(__file__).parent.parent / "incus/features/folder"
+API: dict[str, Any] = {
+    "source": "api",
+    "health_path": "/api/health",
+    "environment": {"SAYS": "one", "ODD": 'a "b" $HOME `c` \\\nd'},
+}
+SITE: dict[str, Any] = {"sites": ["demo"]}
+DATABASE: dict[str, Any] = {
+    "roles": [{"name": "app", "password": {"secret": "APP"}}],
+    "databases": [{"name": "app", "owner": "app", "extensions": ["vector"]}],
+}
 
 
 @dataclass
@@ -91,7 +106,8 @@ class Bench:
         async def work() -> None:
             desired = self.desired
             async with self._driver() as driver:
-                for resource in (*desired.pools.values(), *desired.bridges.values()):
+                resources: list[Pool | Bridge] = [*desired.pools.values()]
+                for resource in [*resources, *desired.bridges.values()]:
                     await driver.ensure(resource, self.corner.name, self.told.append)
                 for guest in desired.guests.values():
                     await driver.create(guest, desired, self.told.append)
@@ -181,3 +197,18 @@ class Bench:
             environ=os.environ,
             folder=self.folder,
         )
+
+
+def get(address: str, path: str, **headers: str) -> tuple[int, str]:
+    """Status and body; an error status is an answer too."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(f"http://{address}{path}", headers=sent)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

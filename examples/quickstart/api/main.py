@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, S
 from store import Store, TitleTaken, snippet_parts
 
 store = Store()
+LONGEST_URL = 500
 api = APIRouter(prefix="/api")
 
 
@@ -24,7 +26,7 @@ def _storable(text: str) -> str:
 
 
 def _short(url: AnyHttpUrl) -> AnyHttpUrl:
-    if len(str(url)) > 500:
+    if len(str(url)) > LONGEST_URL:
         raise ValueError("must have at most 500 characters")
     return url
 
@@ -154,9 +156,16 @@ app = FastAPI(
 app.include_router(api)
 
 
+@app.exception_handler(RequestValidationError)
+async def bad_request(_request: Request, error: RequestValidationError) -> JSONResponse:
+    """Says what is wrong, without repeating what was sent: not all of it can be written as JSON."""
+    problems = [{key: each[key] for key in ("loc", "msg", "type")} for each in error.errors()]
+    return JSONResponse({"detail": problems}, 422)
+
+
 @app.exception_handler(OperationalError)
 @app.exception_handler(PoolTimeout)
-async def no_database(request: Request, error: Exception) -> JSONResponse:
+async def no_database(_request: Request, _error: Exception) -> JSONResponse:
     """Says that it is for a while, so that a check and a proxy know it is no bug."""
     return JSONResponse(
         {"detail": "the database can't be reached"}, 503, headers={"Retry-After": "5"}

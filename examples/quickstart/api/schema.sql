@@ -45,6 +45,6 @@ insert into projects (title, summary, tags) values
 ),
 (
     'Phoenix Hypervisor',
-    'Four JSON files became the containers that you are looking at: planned, created, configured, and checked from outside before anything was called done. Edit one and look at the plan.',
+    'Two JSON files became the containers that serve this page: planned, created, configured, and checked before anything was called done. Edit one and look at the plan.',
     '{infrastructure,containers,python}'
 );

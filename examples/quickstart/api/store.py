@@ -19,7 +19,43 @@ _HEADLINE = (
     f"StartSel={OPEN}, StopSel={CLOSE}, MaxWords=32, MinWords=16, MaxFragments=2, "
     'FragmentDelimiter=" … "'
 )
-_COLUMNS = "id, title, summary, url, tags, created_at"
+_ADD = """
+insert into projects (title, summary, url, tags)
+values (%(title)s, %(summary)s, %(url)s, %(tags)s)
+returning id, title, summary, url, tags, created_at
+"""
+_GET = "select id, title, summary, url, tags, created_at from projects where id = %s"
+# The left join answers with the total even where the page is empty.
+_LIST = """
+with found as (
+    select id, title, summary, url, tags, created_at from projects
+    where %(tag)s::text is null or tags @> array[%(tag)s::text]
+), page as (
+    select * from found order by created_at desc, id desc limit %(limit)s offset %(offset)s
+)
+select (select count(*) from found) as total, page.*
+from (select) as once left join page on true order by created_at desc, id desc
+"""
+# What the reader typed, as on a search engine's page; or words that begin with it, since people
+# look at results while they type.
+_SEARCH = """
+with asked as (
+    select websearch_to_tsquery('english', %(text)s) || to_tsquery('english', %(prefix)s) as query
+), found as (
+    select id, title, summary, url, tags, created_at, query, ts_rank_cd(search, query) as rank
+    from projects, asked
+    where search @@ query and (%(tag)s::text is null or tags @> array[%(tag)s::text])
+), page as (
+    select * from found order by rank desc, id desc limit %(limit)s offset %(offset)s
+)
+select (select count(*) from found) as total, page.*,
+    ts_headline('english', summary, query, %(headline)s) as snippet
+from (select) as once left join page on true order by rank desc, id desc
+"""
+_TAGS = """
+select tag, count(*) as projects from projects, unnest(tags) as tag
+group by tag order by projects desc, tag limit 50
+"""
 _LOCK = 0x70_6F_72_74  # one number for all instances: only one of them migrates
 
 
@@ -69,12 +105,7 @@ class Store:
         """Adds a project and returns its row. Raises `TitleTaken`."""
         try:
             async with self.pool.connection() as connection:
-                cursor = await connection.execute(
-                    "insert into projects (title, summary, url, tags)"
-                    " values (%(title)s, %(summary)s, %(url)s, %(tags)s)"
-                    f" returning {_COLUMNS}",
-                    values,
-                )
+                cursor = await connection.execute(_ADD, values)
                 row: Any = await cursor.fetchone()
                 return dict(row)
         except UniqueViolation as error:
@@ -83,52 +114,29 @@ class Store:
     async def get(self, project_id: int) -> dict[str, Any] | None:
         """One project's row."""
         async with self.pool.connection() as connection:
-            cursor = await connection.execute(
-                f"select {_COLUMNS} from projects where id = %s", [project_id]
-            )
+            cursor = await connection.execute(_GET, [project_id])
             return await cursor.fetchone()  # type: ignore[return-value]  # the pool's row factory
 
     async def find(self, text: str, tag: str | None, limit: int, offset: int) -> Found:
         """The newest projects, or those that fit the text, the best first with a snippet each."""
-        query, values = _query(text, tag)
+        values = {
+            "text": text,
+            "prefix": prefix_query(text),
+            "headline": _HEADLINE,
+            "tag": tag,
+            "limit": limit,
+            "offset": offset,
+        }
         async with self.pool.connection() as connection:
-            cursor = await connection.execute(
-                query + " limit %(limit)s offset %(offset)s",
-                values | {"limit": limit, "offset": offset},
-            )
-            rows: list[Any] = await cursor.fetchall()
-            counted = await connection.execute(
-                f"select count(*) as total from ({query}) as all_of_them", values
-            )
-            total: Any = await counted.fetchone()
-        return Found(int(total["total"]), rows)
+            query = _SEARCH if text.strip() else _LIST
+            rows: list[Any] = await (await connection.execute(query, values)).fetchall()
+        return Found(int(rows[0]["total"]), [row for row in rows if row["id"] is not None])
 
     async def tags(self) -> list[dict[str, Any]]:
         """All tags with the number of their projects, the most used first."""
         async with self.pool.connection() as connection:
-            cursor = await connection.execute(
-                "select tag, count(*) as projects from projects, unnest(tags) as tag"
-                " group by tag order by projects desc, tag limit 50"
-            )
+            cursor = await connection.execute(_TAGS)
             return await cursor.fetchall()  # type: ignore[return-value]  # the pool's row factory
-
-
-def _query(text: str, tag: str | None) -> tuple[str, dict[str, Any]]:
-    where = " where tags @> array[%(tag)s]" if tag else ""
-    values: dict[str, Any] = {"tag": tag} if tag else {}
-    if not text.strip():
-        return f"select {_COLUMNS} from projects{where} order by created_at desc, id desc", values
-    # What the reader typed, as on a search engine's page; or words that begin with it, since
-    # people look at results while they type.
-    values |= {"text": text, "prefix": prefix_query(text), "headline": _HEADLINE}
-    return (
-        f"select {_COLUMNS}, ts_headline('english', summary, query, %(headline)s) as snippet,"
-        " ts_rank_cd(search, query) as rank"
-        " from projects, lateral (select websearch_to_tsquery('english', %(text)s)"
-        " || to_tsquery('english', %(prefix)s) as query) as asked"
-        f"{where + ' and' if tag else ' where'} search @@ query order by rank desc, id desc",
-        values,
-    )
 
 
 def prefix_query(text: str) -> str:

@@ -14,6 +14,7 @@ class Means:
 
     `observed` is what the plan was made from. `configure` makes a guest's inside as wanted and
     returns its fingerprint; `check` waits until its checks pass, or raises `CheckFailed`.
+    `longest_pause_s` bounds the growing pauses between the tries of one step.
     """
 
     desired: Desired
@@ -22,3 +23,4 @@ class Means:
     configure: Callable[[Guest, Tell], Awaitable[str | None]]
     check: Callable[[Guest, Tell], Awaitable[None]]
     parallel: int = 4
+    longest_pause_s: float = 20.0

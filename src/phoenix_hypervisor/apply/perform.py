@@ -15,7 +15,6 @@ from phoenix_hypervisor.model.errors import PhoenixError, Retryable, TimedOut, U
 from phoenix_hypervisor.model.event import Failure
 
 _TRIES = 8
-_LONGEST_PAUSE_S = 20.0
 
 OnRetry = Callable[[str], None]
 
@@ -24,23 +23,23 @@ async def perform(
     step: Step, change: Change, means: Means, tell: Tell, on_retry: OnRetry
 ) -> Failure | None:
     """Does the step. Returns what went wrong, or None."""
-    limit = LIMITS_S[step.name]
+    limit = LIMITS_S.get(step.name)
+    clock = asyncio.timeout(limit)
     try:
-        async with asyncio.timeout(limit):
+        async with clock:
             await _with_retries(step, change, means, tell, on_retry)
-    except TimeoutError:
-        error = TimedOut(f"{step.name} took longer than {limit:.0f} s and was given up")
-        return _failure(step, error)
     except PhoenixError as error:
         return _failure(step, error)
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        return _bug(step, error)
     except Exception as error:  # noqa: BLE001 - a bug in one step must not hide what the others did
-        return Failure(
-            step.address,
-            step.name,
-            f"an unexpected {type(error).__name__}: {error}",
-            hint="this is a bug in Phoenix; please report it with the lines above",
-            detail="".join(traceback.format_exception(error)),
-        )
+        if clock.expired() and isinstance(error, TimeoutError):
+            return _failure(
+                step, TimedOut(f"{step.name} took longer than {limit:.0f} s and was given up")
+            )
+        return _bug(step, error)
     return None
 
 
@@ -55,7 +54,7 @@ async def _with_retries(
     async for attempt in tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type((Retryable, UnknownOutcome)),
         stop=tenacity.stop_after_attempt(_TRIES),
-        wait=_pause,
+        wait=lambda state: _pause(state, means.longest_pause_s),
         before_sleep=before_sleep,
         reraise=True,
     ):
@@ -68,11 +67,27 @@ async def _with_retries(
                     raise
 
 
-def _pause(state: tenacity.RetryCallState) -> float:
+def _pause(state: tenacity.RetryCallState, longest_s: float) -> float:
     error = state.outcome.exception() if state.outcome else None
     first = error.after_s if isinstance(error, Retryable) else 1.0
-    return min(first * 2.0 ** (state.attempt_number - 1), _LONGEST_PAUSE_S)
+    return min(first * 2.0 ** (state.attempt_number - 1), longest_s)
+
+
+def _is_cancelled() -> bool:
+    """Whether this task is to end; else the error came out of something that was awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _failure(step: Step, error: PhoenixError) -> Failure:
     return Failure(step.address, step.name, error.message, error.hint, error.detail)
+
+
+def _bug(step: Step, error: BaseException) -> Failure:
+    return Failure(
+        step.address,
+        step.name,
+        f"an unexpected {type(error).__name__}: {error}",
+        hint="this is a bug in Phoenix; please report it with the lines above",
+        detail="".join(traceback.format_exception(error)),
+    )

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 from phoenix_hypervisor.apply.means import Means
@@ -27,44 +28,42 @@ class Walk:
         self._sources = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(clones))
         self._change_of = {s.id: change for change in plan.changes for s in change.steps}
         self._done: dict[str, asyncio.Future[bool]] = {}
-        self._running: dict[str, Step] = {}
+        self._running: set[str] = set()
         self._failures: list[Failure] = []
-        self._half_done: list[str] = []
-        self._skipped = False
 
     async def run(self) -> Report:
         """Walks to the end. Cancelled, it stops the running steps and reports them."""
         loop = asyncio.get_running_loop()
         steps = [step for change in self._plan.changes for step in change.steps]
         self._done = {step.id: loop.create_future() for step in steps}
+        half_done: tuple[str, ...] = ()
         interrupted = False
         tasks = [asyncio.create_task(self._step(step), name=step.id) for step in steps]
         try:
             await asyncio.gather(*tasks)
         except asyncio.CancelledError:
             interrupted = True
-            self._half_done = [self._describe(step) for step in self._running.values()]
+            half_done = tuple(self._half_done())
+        finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         return Report(
-            ok=not self._failures and not self._skipped and not interrupted,
-            summary=self._plan.summary,
+            ok=all(self._succeeded(step) for step in steps) and not interrupted,
+            summary=self._summary(),
             failed=tuple(self._failures),
             elapsed_s=time.monotonic() - self._begin,
-            half_done=tuple(self._half_done),
+            half_done=half_done,
             interrupted=interrupted,
         )
 
     async def _step(self, step: Step) -> None:
-        before = [self._done[one] for one in step.after if one in self._done]
-        succeeded = all(await asyncio.gather(*before))
-        if succeeded:
-            succeeded = await self._perform(step)
-        else:
-            self._skipped = True
-            reason = "something that it waits for failed"
-            self._tell("skipped", step, reason)
+        before = {one: self._done[one] for one in step.after if one in self._done}
+        await asyncio.gather(*before.values())
+        missing = [one for one, done in before.items() if not done.result()]
+        if missing:
+            self._tell("skipped", step, f"it waits for {missing[0]}, which did not succeed")
+        succeeded = not missing and await self._perform(step)
         self._done[step.id].set_result(succeeded)
 
     async def _perform(self, step: Step) -> bool:
@@ -74,7 +73,7 @@ class Walk:
                 await held.enter_async_context(self._sources[source])
             if step.name != "check":  # a check only waits: it must not keep others from working
                 await held.enter_async_context(self._slots)
-            self._running[step.id] = step
+            self._running.add(step.id)
             self._tell("started", step)
             failure = await perform(
                 step,
@@ -83,7 +82,7 @@ class Walk:
                 lambda message: self._tell("progress", step, message),
                 lambda message: self._tell("retry", step, message),
             )
-            del self._running[step.id]
+            self._running.discard(step.id)
         if failure is not None:
             self._failures.append(failure)
             self._tell("failed", step, failure.message)
@@ -95,10 +94,26 @@ class Walk:
         guest = self._means.desired.guests.get(change.address)
         return guest.source.address if guest and isinstance(guest.source, CloneOf) else None
 
+    def _succeeded(self, step: Step) -> bool:
+        done = self._done[step.id]
+        return done.done() and not done.cancelled() and done.result()
+
+    def _summary(self) -> dict[str, int]:
+        """How many changes of each action were carried out completely."""
+        whole = (c for c in self._plan.changes if all(map(self._succeeded, c.steps)))
+        return dict(Counter(change.action.value for change in whole))
+
+    def _half_done(self) -> Iterator[str]:
+        """What has begun and not ended: steps that run, and changes that wait for their next."""
+        for change in self._plan.changes:
+            running = [step for step in change.steps if step.id in self._running]
+            done = [step for step in change.steps if self._succeeded(step)]
+            for step in running:
+                yield f"{change.address}: {step.name} had begun; the next apply finishes it"
+            if done and not running and len(done) < len(change.steps):
+                yield f"{change.address}: done up to {done[-1].name}; the next apply goes on"
+
     def _tell(self, event: EventKind, step: Step, message: str = "") -> None:
         action = self._change_of[step.id].action.value
         elapsed = time.monotonic() - self._begin
         self._emit(Event(event, step.address, action, step.name, elapsed, message))
-
-    def _describe(self, step: Step) -> str:
-        return f"{step.address}: {step.name} had begun; the next apply finishes it"

@@ -9,7 +9,7 @@ from rich.markup import escape
 from phoenix_hypervisor.cli._context import EXIT_FAILED, EXIT_INTERRUPTED, Context
 from phoenix_hypervisor.cli._progress import progress
 from phoenix_hypervisor.model.errors import UsageError
-from phoenix_hypervisor.model.event import Report
+from phoenix_hypervisor.model.event import Failure, Report
 from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.plan import render
@@ -43,7 +43,7 @@ async def carry_out(
             reconfigure=options.reconfigure,
             then_verify=(options.targets or None) if verify else frozenset(),
         )
-    _tell(context, report, session)
+    _tell(context, report, session, verify=verify)
     if report.interrupted:
         return EXIT_INTERRUPTED
     return 0 if report.ok else EXIT_FAILED
@@ -60,18 +60,12 @@ def _ask(context: Context) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _tell(context: Context, report: Report, session: "Session") -> None:
+def _tell(context: Context, report: Report, session: "Session", *, verify: bool) -> None:
     if context.json:
         context.document(report.as_json())
         return
     for failure in report.failed:
-        context.say(
-            f"[bold red]failed:[/] {failure.address} {failure.step}: {escape(failure.message)}"
-        )
-        if failure.detail:
-            context.say(f"[dim]{escape(failure.detail)}[/]")
-        if failure.hint:
-            context.say(f"[bold]hint:[/] {escape(failure.hint)}")
+        _tell_failure(context, failure)
     for line in report.half_done:
         context.say(f"[yellow]half done:[/] {escape(line)}")
     took = render.seconds(report.elapsed_s)
@@ -82,4 +76,15 @@ def _tell(context: Context, report: Report, session: "Session") -> None:
     elif not session.driver.has_inside:
         context.print(f"[green]done[/] in {took}: simulated only, nothing real was made")
     else:
-        context.print(f"[bold green]done[/] in {took}; every check passed")
+        context.print(f"[bold green]done[/] in {took}" + "; every check passed" * verify)
+        for address, url in session.doors().items() if verify else ():
+            context.print(f"open [bold]{url}[/]  ({address})")
+
+
+def _tell_failure(context: Context, failure: Failure) -> None:
+    where = f"{failure.address} {failure.step}"
+    context.say(f"[bold red]failed:[/] {where}: {escape(failure.message)}")
+    if failure.detail:
+        context.say(f"[dim]{escape(failure.detail)}[/]")
+    if failure.hint:
+        context.say(f"[bold]hint:[/] {escape(failure.hint)}")

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
+from rich.markup import escape
+from typer.exceptions import TyperException
 
 import phoenix_hypervisor.cli as package
 from phoenix_hypervisor import __version__
@@ -44,10 +45,11 @@ def run(argv: Sequence[str]) -> int:
         result = command.main(
             _globals_first(argv), prog_name="phoenix", standalone_mode=False, obj=context
         )
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        context.say(f"[bold red]error:[/] {escape(error.format_message())}")
+        context.say("[bold]hint:[/] `phoenix --help` and `phoenix COMMAND --help` show more")
         return EXIT_USAGE
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         context.say("interrupted")
         return EXIT_INTERRUPTED
     except PhoenixError as error:
@@ -75,6 +77,12 @@ def application() -> typer.Typer:
     return app
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"phoenix {__version__}")
+        raise typer.Exit
+
+
 def _globals(
     context: typer.Context,
     folder: Annotated[
@@ -91,12 +99,13 @@ def _globals(
         str, typer.Option("--log-level", help="debug, info, warning or error.")
     ] = "warning",
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Show the version and leave.", is_eager=True, callback=_version
+        ),
     ] = False,
 ) -> None:
-    if version:
-        typer.echo(f"phoenix {__version__}")
-        raise typer.Exit
+    del version
     context.obj.configure(folder, on or None, json, log_level)
 
 

@@ -49,7 +49,7 @@ class Document:
                 mark = mark[2][step]
             except (KeyError, IndexError, TypeError):
                 break
-        return self._line(mark[0] if key and mark[0] >= 0 else mark[1])
+        return self.line_of(mark[0] if key and mark[0] >= 0 else mark[1])
 
     def raw(self, path: Sequence[str | int]) -> Any:
         """The value as it stands in the file, or None."""
@@ -74,7 +74,8 @@ class Document:
         line, column = self.place(path, key=key)
         return Problem(severity, self.file, line, column, pointer(path), message, hint)
 
-    def _line(self, offset: int) -> tuple[int, int]:
+    def line_of(self, offset: int) -> tuple[int, int]:
+        """Line and column of an offset in the text."""
         row = bisect_right(self.starts, offset)
         return row, offset - self.starts[row - 1] + 1
 
@@ -106,7 +107,7 @@ class Document:
             )
 
     def _told(self, fault: Fault) -> Problem:
-        line, column = self._line(fault.offset)
+        line, column = self.line_of(fault.offset)
         path = pointer(fault.path)
         return Problem("error", self.file, line, column, path, fault.message, fault.hint)
 
@@ -131,7 +132,7 @@ def read_document(folder: Path, file: str) -> Document | None:
     except UnicodeDecodeError as error:
         good = data[: error.start].decode()
         document.starts = [0, *(match.end() for match in _NEWLINE.finditer(good))]
-        line, column = document._line(len(good))  # noqa: SLF001 - a function of this class's module
+        line, column = document.line_of(len(good))
         shown = f"0x{data[error.start]:02x}"
         return _hopeless(
             document, line, column, f"the byte {shown} is not UTF-8", "save the file as UTF-8"

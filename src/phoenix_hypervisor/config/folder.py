@@ -28,7 +28,7 @@ FILES = (HYPERVISOR, LXC, VM, CLOUD)
 
 G_co = TypeVar("G_co", bound=Container | Machine, covariant=True)
 
-DriverName = Literal["proxmox", "incus", "sim"]
+MOST_IDS = 12
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Folder:
 
     path: Path
     vocabulary: Vocabulary
-    on: DriverName | None
+    on: str | None
     host: HypervisorFile
     lxc: LxcFile
     vm: VmFile
@@ -174,6 +174,14 @@ class Folder:
         """The first guest of that id."""
         return self._by_id.get(guest_id)
 
+    def known_ids(self, *, but: AnyEntry, kind: str | None = None) -> str:
+        """The ids that could have been meant, as a hint; empty where there are none."""
+        ids = sorted({g.id for g in self.guests if g.id != but.id and kind in (None, g.kind)})
+        if not ids:
+            return ""
+        more = ", …" if len(ids) > MOST_IDS else ""
+        return f"known ids: {', '.join(map(str, ids[:MOST_IDS]))}{more}"
+
     @property
     def knows_all_guests(self) -> bool:
         """Whether a guest that isn't found is really not there."""
@@ -184,7 +192,7 @@ class Folder:
         return self.spots[file]
 
     @property
-    def driver(self) -> DriverName | None:
+    def driver(self) -> str | None:
         """The target that is asked for, on the command line or in the file."""
         return self.on or self.host.hypervisor.driver
 

@@ -114,9 +114,13 @@ class _Telling:
         return value
 
     def _missing(self, path: Pointer, word: str) -> None:
-        if word in self._raw(path):
+        if path and path[-1] == word and not isinstance(self._raw(path), dict):
+            place = path  # it stands there, but empty
+        elif word in self._raw(path):
             return  # it stands there, was wrong, and that is told already
-        hint = models.describe(self.model, (*path, word))
+        else:
+            place = (*path, word)
+        hint = models.describe(self.model, place)
         self._add(path, f"missing {word}", f"`{word}` is missing", hint, key=True)
 
     def _unknown(self, path: Pointer) -> None:

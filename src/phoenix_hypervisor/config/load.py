@@ -7,7 +7,7 @@ from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.problem import Problem
 
 from .desire import desire
-from .folder import FILES, DriverName, Vocabulary
+from .folder import FILES, Vocabulary
 from .reading import read
 from .rules import problems as broken_rules
 
@@ -22,7 +22,7 @@ class Loaded:
     problems: tuple[Problem, ...]
 
 
-def load(folder: Path, vocabulary: Vocabulary, *, on: DriverName | None = None) -> Loaded:
+def load(folder: Path, vocabulary: Vocabulary, *, on: str | None = None) -> Loaded:
     """Reads a folder. `on` is the target of the command line, which goes before the file's.
 
     Problems are sorted by file (hypervisor, lxc, vm, cloud), line and column. Never raises for

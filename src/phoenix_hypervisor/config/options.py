@@ -12,9 +12,9 @@ from phoenix_hypervisor.model.problem import Problem
 from . import told
 from .document import Document, Pointer
 from .folder import Spot, Vocabulary
-from .judge import judge
+from .judge import Where, judge
 from .vllm import options_of
-from .words.base import UNSET, is_comment
+from .words.base import is_comment, is_unset
 from .words.lxc import Container
 from .words.vm import Machine
 
@@ -67,7 +67,7 @@ class Options:
 
     def features(self) -> tuple[FeatureUse, ...]:
         """The features whose options are right, in their order."""
-        self.problems.extend(self._not_listed())
+        self.problems.extend(self._misplaced())
         uses: list[FeatureUse] = []
         seen: set[str] = set()
         for index, name in enumerate(self.words.features):
@@ -83,19 +83,20 @@ class Options:
                 if options is not None:
                     uses.append(FeatureUse(name, options))
             elif name not in PLANNED:
-                hint = told.did_you_mean(name, known_features(self.vocabulary))
+                known = known_features(self.vocabulary)
+                hint = told.did_you_mean(name, known, f"known features: {', '.join(known)}")
                 message = f"there is no feature `{name}`"
                 self.problems.append(self.spot.error(place, message, hint))
         return tuple(uses)
 
-    def _not_listed(self) -> Iterator[Problem]:
+    def _misplaced(self) -> Iterator[Problem]:
         for name, value in self.beside.items():
-            if name in self.words.features or value in UNSET:
-                continue
-            if isinstance(value, list):
-                message = f"`{name}` holds a list, which was an old suite of tests: it is not used"
-                hint = f'move it to "tests": {{"{name}": […]}}'
+            if name == "vllm" and isinstance(value, list):
+                message = "`vllm` holds a list, which was an old suite of tests: it is not used"
+                hint = 'move it to "tests": {"vllm": […]}'
                 yield self.spot.warning((name,), message, hint, key=True)
+                continue
+            if name in self.words.features or is_unset(value):
                 continue
             message = f"options of `{name}` stand here, but `{name}` is not in `features`"
             hint = f'add "{name}" to `features`, or remove the options'
@@ -105,19 +106,14 @@ class Options:
         self, name: str, model: type[FeatureOptions], place: Pointer
     ) -> FeatureOptions | None:
         value = self.beside.get(name)
-        if isinstance(value, list):
-            message = f"`{name}` must be an object with options, but is a list"
-            hint = f'an old suite of tests goes to "tests": {{"{name}": […]}}'
-            self.problems.append(self.spot.error((name,), message, hint))
-            return None
+        if is_unset(value) or (name == "vllm" and isinstance(value, list)):
+            value = None
         if value is not None and not isinstance(value, dict):
             message = f"`{name}` must be an object with options, but is {told.show(value, name)}"
             self.problems.append(self.spot.error((name,), message, f'write "{name}": {{ … }}'))
             return None
         given: dict[str, Any] = {
-            key: inside
-            for key, inside in (value or {}).items()
-            if isinstance(inside, dict | list) or inside not in UNSET
+            key: inside for key, inside in (value or {}).items() if not is_unset(inside)
         }
         places: dict[str, Pointer] = {}
         if name == "vllm" and isinstance(self.words, Container):
@@ -129,9 +125,12 @@ class Options:
         self.problems.extend(judged.problems)
         return None if judged.problems else judged.model
 
-    def _where(self, name: str, places: Mapping[str, Pointer]) -> Any:
+    def _where(self, name: str, places: Mapping[str, Pointer]) -> Where:
+        beside = self.beside.get(name)
+        own = beside if isinstance(beside, dict) else {}
+
         def where(path: Pointer) -> Pointer:
-            if path and path[0] in places and path[0] not in self.beside.get(name, {}):
+            if path and path[0] in places and path[0] not in own:
                 return self.spot.path(*places[str(path[0])], *path[1:])
             return self.spot.path(name, *path)
 

@@ -8,6 +8,7 @@ library's for every valid document (a property test proves it).
 import re
 from typing import Any
 
+from .brackets import askew
 from .strings import unescape
 from .tokens import (
     BARE_KEY,
@@ -48,6 +49,7 @@ class Reader:
         self._at = 0
         self._path: list[str | int] = []
         self._opened: list[tuple[str, int]] = []
+        self._pairs: list[tuple[int, int]] = []
         self.faults: list[Fault] = []
 
     def read(self) -> tuple[Any, Mark]:
@@ -61,11 +63,11 @@ class Reader:
                 return None, (-1, 0, None)
             value, mark = self._value(piece, -1)
             piece = self._next()
-            if piece[0] != "end":
+            if piece[0] != "end" and all(fault.sure for fault in self.faults):
                 self._fault(
                     piece[2],
                     "there is more text after the end of the document",
-                    "a file holds one JSON value: look for a bracket that closes too early",
+                    askew(self._text, self._pairs) or "a file holds one JSON value",
                     sure=False,
                 )
         except StopReading:
@@ -113,12 +115,12 @@ class Reader:
         text = match["number"]
         if match["broken"] is None and match["power"] is None:
             if len(text) > 300:  # noqa: PLR2004 - far above any count, far below int()'s own limit
-                self._fault(match.start("number"), "this number is far too long")
+                self._fault(match.start("number"), "this number is far too long", guessed=True)
                 return 0
             return int(text)
         number = float(text)
         if number in (float("inf"), float("-inf")):
-            self._fault(match.start("number"), f"the number {text[:20]} is too large")
+            self._fault(match.start("number"), f"the number {text[:20]} is too large", guessed=True)
             return 0.0
         return number
 
@@ -151,6 +153,9 @@ class Reader:
                 return "text", unescape(match[1].replace("\\'", "'"))[0], start
         if text[start] == '"':
             return self._open_text(start)
+        if text[start] in ";=":
+            self._at = start + 1
+            return "bare", text[start], start
         return self._bare(start)
 
     def _open_text(self, start: int) -> _PIECE:
@@ -226,7 +231,7 @@ class Reader:
         self._fault(
             len(self._text.rstrip()),
             f"the file ends, but the `{bracket}` of line {line} is not closed",
-            f"add the missing `{_CLOSES[bracket]}`",
+            askew(self._text, self._pairs) or f"add the missing `{_CLOSES[bracket]}`",
             sure=False,
         )
         raise StopReading
@@ -237,6 +242,7 @@ class Reader:
         right = _CLOSES[bracket]
         if kind == right:
             self._opened.pop()
+            self._pairs.append((start, offset))
             return True
         if kind not in ("}", "]"):
             return False
@@ -325,7 +331,7 @@ class Reader:
         line = self._text.count("\n", 0, first) + 1
         self._fault(
             offset,
-            f'the key "{key}" stands here a second time (first in line {line})',
+            f'duplicate key "{key}": it stands in line {line} already',
             "only one can hold: remove or rename one of them",
         )
 

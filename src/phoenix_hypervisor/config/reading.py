@@ -15,7 +15,6 @@ from .folder import (
     LXC,
     VM,
     AnyEntry,
-    DriverName,
     Entry,
     Folder,
     Spot,
@@ -124,7 +123,7 @@ class _Reading:
         return judged.model, (options.features(), options.checks()), spot
 
 
-def read(path: Path, vocabulary: Vocabulary, on: DriverName | None) -> tuple[Folder, list[Problem]]:
+def read(path: Path, vocabulary: Vocabulary, on: str | None) -> tuple[Folder, list[Problem]]:
     """All files of a folder as words, and what is wrong with each word by itself."""
     reading = _Reading(path, vocabulary)
     host = reading.file(HYPERVISOR, HypervisorFile)

@@ -65,8 +65,8 @@ class Secrets:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} can't be a secret's name: letters, digits, _ . and - only")
         with _alone(self._path.parent):
-            text = self._path.read_text() if _usable(self._path) else ""
-            kept = [line for line in text.splitlines() if _key(line) != name]
+            text = self._path.read_text(encoding="utf-8") if _usable(self._path) else ""
+            kept = [line for line in text.split("\n") if line and _key(line) != name]
             lines = [*kept, f"{name}={_quote(value)}"]
             _replace(self._path, "\n".join(lines) + "\n")
         self._values = None
@@ -77,7 +77,7 @@ def _read(path: Path) -> dict[str, str]:
         return {}
     found = {}
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SecretMissing(f"{path} can't be read: {error}") from None
     for number, line in enumerate(lines, 1):
@@ -147,7 +147,7 @@ def _replace(path: Path, text: str) -> None:
     new.unlink(missing_ok=True)
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(handle, "w") as file:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -29,16 +29,18 @@ class Sizes:
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         self._known: dict[tuple[str, int], Size] = {}
-        self._open: set[tuple[str, int]] = set()
 
     def of(self, guest: AnyEntry) -> Size:
         """One guest's sizes."""
-        key = (guest.kind, guest.id)
-        if key not in self._known:
-            self._open.add(key)
-            self._known[key] = self._read(guest)
-            self._open.discard(key)
-        return self._known[key]
+        chain = [guest]  # the guest, its source, that one's source, …
+        while (source := self._source(chain[-1])) is not None:
+            if source in chain or _key(source) in self._known:
+                break
+            chain.append(source)
+        for entry in reversed(chain):
+            if _key(entry) not in self._known:
+                self._known[_key(entry)] = self._read(entry)
+        return self._known[_key(guest)]
 
     def volumes(self, guest: AnyEntry) -> list[Volume]:
         """A container's own volumes, of both spellings."""
@@ -47,7 +49,9 @@ class Sizes:
 
     def _read(self, guest: AnyEntry) -> Size:
         words = guest.words
-        base = self._source(guest) or self._default(guest)
+        source = self._source(guest)
+        known = self._known.get(_key(source)) if source is not None else None
+        base = known or self._default(guest)
         return Size(
             memory_mb=words.memory_mb or base.memory_mb,
             cores=words.cores or base.cores,
@@ -55,13 +59,9 @@ class Sizes:
             pool=words.storage_pool or base.pool,
         )
 
-    def _source(self, guest: AnyEntry) -> Size | None:
-        if guest.clone_of is None:
-            return None
-        source = self._folder.guest(guest.clone_of)
-        if source is None or source.kind != guest.kind or (source.kind, source.id) in self._open:
-            return None
-        return self.of(source)
+    def _source(self, guest: AnyEntry) -> AnyEntry | None:
+        source = None if guest.clone_of is None else self._folder.guest(guest.clone_of)
+        return source if source is not None and source.kind == guest.kind else None
 
     def _default(self, guest: AnyEntry) -> Size:
         if isinstance(guest.words, Container):
@@ -80,3 +80,7 @@ class Sizes:
             disk_gb=given.disk_size_gb,
             pool=given.storage_pool,
         )
+
+
+def _key(guest: AnyEntry) -> tuple[str, int]:
+    return (guest.kind, guest.id)

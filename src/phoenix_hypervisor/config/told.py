@@ -35,6 +35,7 @@ _BOUNDS = {
     "less_than": ("lt", "less than"),
     "less_than_equal": ("le", "at most"),
 }
+_WRITE = {"ge": "write {:.12g} or more", "le": "write {:.12g} or less", "gt": "", "lt": ""}
 _NETS = {
     "ip_v4_address": "an IPv4 address, such as 10.0.0.5",
     "ip_v6_address": "an IPv6 address",
@@ -105,9 +106,9 @@ def tell(
     key = next((step for step in reversed(path) if isinstance(step, str)), None)
     shown = show(value, key)
     if kind == "phoenix":
-        return f"{word}: {context['message']}", str(context["hint"])
+        return _joined(word, context["message"]), str(context["hint"])
     if kind in ("value_error", "assertion_error"):
-        return f"{word}: {context.get('error', text)}", ""
+        return _joined(word, str(context.get("error", text))), ""
     stem = _STEMS.get(kind) or kind.removesuffix("_type").removesuffix("_parsing")
     if stem in _KINDS and kind != stem:
         return f"{word} must be {_KINDS[stem]}, but is {shown}", _mend(stem, value)
@@ -115,7 +116,8 @@ def tell(
         return f"{word} must be {_NETS[kind]}, but is {shown}", ""
     if kind in _BOUNDS:
         bound, phrase = _BOUNDS[kind]
-        return f"{word} must be {phrase} {context[bound]:g}, but is {shown}", ""
+        message = f"{word} must be {phrase} {context[bound]:.12g}, but is {shown}"
+        return message, _WRITE[bound].format(context[bound])
     if kind in ("literal_error", "enum"):
         known = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         near = nearest(value, known) if isinstance(value, str) else None
@@ -124,6 +126,11 @@ def tell(
     if kind == "string_pattern_mismatch":
         return f"{word} can't be {shown}: its form is {context['pattern']}", ""
     return _of_length(kind, context, word) or _as_pydantic_says(text, word), ""
+
+
+def _joined(word: str, message: str) -> str:
+    plain = re.sub(r"^(Input|Value) should ", "must ", message)
+    return f"{word} {plain}" if plain.startswith("must ") else f"{word}: {plain}"
 
 
 def _of_length(kind: str, context: Mapping[str, Any], word: str) -> str:
@@ -138,7 +145,7 @@ def _of_length(kind: str, context: Mapping[str, Any], word: str) -> str:
 
 def _as_pydantic_says(text: str, word: str) -> str:
     plain = re.sub(r"^(Input|Value) should ", "must ", text)
-    return f"{word} {plain[:1].lower()}{plain[1:]}"
+    return _joined(word, plain[:1].lower() + plain[1:])
 
 
 def _mend(stem: str, value: Any) -> str:

@@ -41,13 +41,13 @@ class Ran:
 class Link:
     """What a connector needs from the session it works for, and what it tells back.
 
-    `remaining` gives the seconds until the guest's time limit; `secret` whether a text holds a
-    secret; `tell` takes lines of an operation's output as they come (set by the session).
+    `remaining` gives the seconds until the guest's time limit; `redact` takes secrets out of a
+    text; `tell` takes lines of an operation's output as they come (set by the session).
     """
 
     shell: Shell
     remaining: Callable[[], float]
-    secret: Callable[[str], bool]
+    redact: Callable[[str], str]
     tell: Callable[[str], None] = _nobody
     last: Ran | None = None
     changes: int = 0
@@ -169,9 +169,9 @@ class ShellConnector(BaseConnector):
         return status == 0
 
     def _holds_secret(self, source: BinaryIO) -> bool:
-        start = source.read(_LOOK_FOR_SECRETS_BYTES)
+        start = text(source.read(_LOOK_FOR_SECRETS_BYTES))
         source.seek(0)
-        return self._link.secret(text(start))
+        return self._link.redact(start) != start
 
     def get_file(
         self,

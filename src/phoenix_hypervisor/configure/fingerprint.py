@@ -1,5 +1,6 @@
 """Hashes over all that a feature's result depends on, so that a plan needs no look into guests."""
 
+import functools
 import hashlib
 import inspect
 import json
@@ -39,6 +40,7 @@ def fingerprints(
     prints: dict[str, str] = {}
     for use in guest.features:
         feature = features[use.name]
+        kind: Any = type(feature)  # mypy takes a class of a Generic for unhashable
         prints[use.name] = _hash(
             {
                 "protocol": PROTOCOL,
@@ -46,7 +48,7 @@ def fingerprints(
                 "options": plain(use.options, digest),
                 "inputs": plain(feature.inputs(use.options, guest, desired), digest),
                 "files": [tree(path) for path in feature.files(use.options, guest, folder)],
-                "code": _code(type(feature)),
+                "code": _code(kind),
             }
         )
     if guest.script is not None:
@@ -107,7 +109,8 @@ def _content(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _code(kind: type[Feature[Any]]) -> list[Json]:
+@functools.cache
+def _code(kind: type) -> list[Json]:
     """Hashes of the feature's module and of the helper modules (`_*.py`) beside it."""
     module = Path(inspect.getfile(kind))
     helpers = {each for each in module.parent.glob("_*.py") if each.name != "__init__.py"}

@@ -26,8 +26,8 @@ class Redactor:
 
 
 def _forms(value: str) -> set[str]:
-    lines = {line for line in value.splitlines() if len(line.strip()) >= _SHORTEST_LINE}
-    forms = {value, *lines} if value.strip() else {value}
+    lines = {line.strip() for line in value.splitlines()}
+    forms = {value, *(line for line in lines if len(line) >= _SHORTEST_LINE)}
     for form in tuple(forms):
         quoted = shlex.quote(form)
         if quoted.startswith("'"):

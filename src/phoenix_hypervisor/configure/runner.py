@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import pickle
 import secrets as random
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -35,12 +36,10 @@ class Configurator:
         folder: Path,
         run_id: str,
         limit_s: float,
-        preload: Sequence[str] = (),
     ) -> None:
         """`secrets` gives a named secret's value or raises `SecretMissing`.
 
         `limit_s` is the time for one guest; `run_id` is known in the guest while it is configured.
-        `preload`: modules that the program's `__main__` imports, since each worker does so too.
         """
         self._features = features
         self._secrets = secrets
@@ -48,12 +47,11 @@ class Configurator:
         self._run_id = run_id
         self._limit_s = limit_s
         self._starting = asyncio.Lock()
-        self._preload = ["phoenix_hypervisor.configure.preload", *preload]
         self._workers: dict[ForkServerProcess, Job] = {}
         self._context = multiprocessing.get_context("forkserver")
 
     async def __aenter__(self) -> Self:
-        self._context.set_forkserver_preload(self._preload)
+        self._context.set_forkserver_preload(["phoenix_hypervisor.configure.preload", *_loaded()])
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -193,3 +191,9 @@ class Configurator:
         except PhoenixError:
             return False
         return True
+
+
+def _loaded() -> list[str]:
+    """What workers import in any case: the jobs' classes, and all that our `__main__` imports."""
+    ours = (name for name in sys.modules if name.startswith("phoenix_hypervisor."))
+    return sorted(name for name in ours if not name.startswith("phoenix_hypervisor.drivers."))

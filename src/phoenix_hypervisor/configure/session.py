@@ -110,8 +110,10 @@ class Session:
         _enter_context(name, link, _Callbacks(self))
 
     def run(self, task: FeatureTask) -> None:
-        """Deploys one feature. Raises `ConfigureFailed` with the command's own words, `TimedOut`,
-        and what else of the error tree the feature or the shell raise.
+        """Deploys one feature.
+
+        Raises `ConfigureFailed` with the command's own words, `TimedOut`, and what else of the
+        error tree the feature or the shell raise.
         """
         self._task, self._operation, self._failed = task.name, "", None
         self._link.last = None
@@ -126,6 +128,10 @@ class Session:
                 f"{self._where(self._operation)} was not done when the guest's time was over",
                 hint=error.hint,
                 detail=error.detail,
+            ) from error
+        except ConfigureFailed as error:  # the feature's own words
+            raise ConfigureFailed(
+                f"{self._where()}: {error.message}", hint=error.hint, detail=error.detail
             ) from error
         except PhoenixError:
             raise
@@ -150,6 +156,7 @@ class Session:
         if self._link.changes > self._changes_before:
             self.changed += 1
             self._tell(f"{self._task}: {self._operation}: changed")
+        self._operation = ""
 
     def operation_failed(self, name: str) -> None:
         """It failed; pyinfra may still be told to ignore that."""
@@ -161,7 +168,7 @@ class Session:
         if words:
             self._tell_line(f"{self._task}: {self._operation}: {words}")
 
-    def _where(self, operation: str) -> str:
+    def _where(self, operation: str = "") -> str:
         parts = (self._guest, self._task, operation)
         return ": ".join(part for part in parts if part)
 
@@ -170,11 +177,9 @@ class Session:
         if ran is None:
             return ConfigureFailed(f"{where} failed", detail="\n".join(self._log.lines))
         ended = "was ended" if ran.status is None else f"exit status {ran.status}"
-        shown = (
-            ran.command
-            if len(ran.command) <= _COMMAND_CHARS
-            else f"{ran.command[:_COMMAND_CHARS]} …"
-        )
+        shown = self._link.redact(ran.command)  # before it is cut: half a secret isn't found
+        if len(shown) > _COMMAND_CHARS:
+            shown = f"{shown[:_COMMAND_CHARS]} …"
         return ConfigureFailed(f"{where} failed ({ended})", detail=f"$ {shown}\n{ran.words}")
 
     def _pyinfra_failure(self, error: PyinfraError) -> ConfigureFailed:

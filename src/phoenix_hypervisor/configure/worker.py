@@ -176,8 +176,7 @@ class _Work:
         return session.changed if session else 0
 
     def _session(self) -> Session:
-        redact = self._teller.redact
-        link = Link(self._shell, self._remaining, lambda words: redact(words) != words)
+        link = Link(self._shell, self._remaining, self._teller.redact)
         return Session(self._job.address, link, self._teller.tell, self._teller.tell_line)
 
     def _run_script(self, task: ScriptTask) -> None:

@@ -1,4 +1,4 @@
-"""Releases of a Python program: its source, and a virtual environment beside it."""
+"""Releases of a Python program: its source, and the virtual environment that it runs in."""
 
 import hashlib
 import re
@@ -10,7 +10,8 @@ from phoenix_hypervisor.model.errors import ConfigureFailed
 from ._release import Tree, upload
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-READY = ".venv/.phoenix-ready"
+READY = ".phoenix-ready"
+_LOCAL = r"^[[:space:]]*(-[rce]|--(requirement|constraint|editable)|[./])|@ *(file:|[./])"
 
 
 def from_folder(root: str, folder: Path, python: str) -> str:
@@ -89,38 +90,71 @@ def _login(token: str | None) -> str:
 
 
 def make_venv(root: str, digest: str, python: str, requirements: str | None) -> bool:
-    """Makes a release's virtual environment; returns whether it had to be made.
+    """Gives a release its virtual environment; returns whether anything had to be made.
 
-    Packages come from where the guest's own pip is told to look (pip.conf), nowhere else.
+    Releases with the same requirements share one, so that a change of the source alone needs no
+    installation. Packages come from where the guest's own pip is told to look (pip.conf), nowhere
+    else. Raises `ConfigureFailed` where the source lacks its requirements.
     """
     from . import _system
 
     release = f"{root}/releases/{digest}"
-    if _system.ask(f"test -e {release}/{READY} && echo ready || true") == "ready":
-        return False
-    if requirements:
-        path = f"{release}/{requirements}"
-        if not _system.ask(f"test -f {shlex.quote(path)} && echo there || true"):
-            raise ConfigureFailed(
-                f"the source has no {requirements}",
-                hint="add it, with exact versions and uvicorn among them, or name another in "
-                "python_api_service.requirements",
-            )
-        what = f"-r {shlex.quote(path)}"
-    else:
-        what = f"{release}"
-    pip = ".venv/bin/python -m pip --disable-pip-version-check --no-input"
-    _system.run(
-        f"Install Python packages for release {digest}",
-        f"""set -e
+    venv = f"{root}/venvs/{_venv_key(release, digest, python, requirements)}"
+    built = _system.ask(f"test -e {venv}/{READY} && echo ready || true") != "ready"
+    if built:
+        what = f"-r {shlex.quote(f'{release}/{requirements}')}" if requirements else release
+        _system.run(
+            f"Install Python packages for release {digest}",
+            f"""set -e
+rm -rf {venv}
+{python} -m venv {venv}
 cd {release}
-rm -rf .venv
-{python} -m venv .venv
-{pip} install -q {what}
-.venv/bin/python -c 'import uvicorn' || {{
+{venv}/bin/python -m pip --disable-pip-version-check --no-input install -q {what}
+{venv}/bin/python -c 'import uvicorn' || {{
     echo 'uvicorn is not among the packages: add it to the requirements' >&2; exit 1; }}
-.venv/bin/python -m compileall -q -x '[.]venv' . || true
-touch {READY}
+touch {venv}/{READY}
 """,
+        )
+    target = f"../../venvs/{venv.rpartition('/')[2]}"
+    if _system.ask(f"readlink {release}/.venv || true") == target:
+        return built
+    _system.run(
+        f"Prepare release {digest}",
+        f"cd {release} && rm -rf .venv && ln -s {target} .venv"
+        " && { .venv/bin/python -m compileall -q -x '[.]venv' . || true; }",
     )
     return True
+
+
+def _venv_key(release: str, digest: str, python: str, requirements: str | None) -> str:
+    """What makes a virtual environment: the requirements and the Python.
+
+    Requirements that name other files belong to their release alone.
+    """
+    from . import _system
+
+    if not requirements:
+        return digest
+    path = shlex.quote(f"{release}/{requirements}")
+    said = _system.ask(
+        f"test -f {path} || {{ echo missing; exit 0; }}\n"
+        f"if grep -Eq {shlex.quote(_LOCAL)} {path}\n"
+        f"then echo {digest}; else sha256sum < {path}; fi\n"
+        f"{python} --version"
+    )
+    if said == "missing":
+        raise ConfigureFailed(
+            f"the source has no {requirements}",
+            hint="add it, with exact versions and uvicorn among them, or name another in "
+            "python_api_service.requirements",
+        )
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def prune_venvs_script(root: str) -> str:
+    """Shell words that remove the virtual environments that no release uses any more."""
+    return (
+        f"cd {root}/venvs && for venv in *; do"
+        ' [ -n "$(find ../releases -maxdepth 2 -name .venv -lname "*/$venv")" ] ||'
+        ' rm -rf "$venv"; done'
+    )

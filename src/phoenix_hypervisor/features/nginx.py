@@ -19,6 +19,22 @@ from ._words import Hosts, Name, Network, PlainText, Port, RelativePath
 
 BASE = "/etc/nginx/phoenix"
 BCRYPT_BYTES = 72
+# A reload returns before it is done: what follows must not meet a worker of the old configuration.
+ACCEPT = """\
+nginx -t
+if systemctl is-active --quiet nginx; then
+    main=$(cat /run/nginx.pid)
+    before=$(cat /proc/$main/task/$main/children)
+    systemctl reload nginx
+    for worker in $before; do
+        for _ in $(seq 100); do
+            state=$(tr '\\0' ' ' < /proc/$worker/cmdline 2>/dev/null || echo gone)
+            case $state in *'shutting down'*|gone|'') break ;; esac
+            sleep 0.05
+        done
+    done
+fi
+"""
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
 
 
@@ -256,8 +272,7 @@ def _deploy_configuration(tree: Tree) -> None:
         "Nginx configuration",
         [NewFile("/etc/nginx/conf.d/phoenix.conf", f"include {quote(CURRENT + '/*.conf')};\n")],
         links={CURRENT: f"releases/{digest}"},
-        accept="nginx -t\nif systemctl is-active --quiet nginx; then systemctl reload nginx; fi\n"
-        + prune_script(BASE, 3),
+        accept=ACCEPT + prune_script(BASE, 3),
         force=changed or placeholder,
     )
     _system.service("nginx")

@@ -13,7 +13,7 @@ from phoenix_hypervisor.model.secret import Secret
 
 from ._asgi_units import LAUNCHER, Service, environment_text, service_unit, socket_unit
 from ._guests import find, static_ip
-from ._python_release import from_folder, from_git, make_venv
+from ._python_release import from_folder, from_git, make_venv, prune_venvs_script
 from ._release import listed, prune_script
 from ._take import NewFile, differing, take
 from ._words import AddressOf, PackageName, Port, RelativePath, UserName
@@ -80,7 +80,7 @@ class PythonApiServiceOptions(FeatureOptions):
 
 
 class PythonApiService(Feature[PythonApiServiceOptions]):
-    """Releases with a virtual environment each, served by uvicorn on a socket of systemd's."""
+    """Releases in their virtual environments, served by uvicorn on a socket of systemd's."""
 
     name = "python_api_service"
     options = PythonApiServiceOptions
@@ -232,4 +232,5 @@ until said=$({service.root}/current/.venv/bin/python -c "{ask}" 2>&1); do
     sleep 0.3
 done
 {prune_script(service.root, options.keep_releases)}
+{prune_venvs_script(service.root)}
 """

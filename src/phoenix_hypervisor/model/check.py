@@ -70,6 +70,10 @@ class Check(BaseModel, ABC):
     def describe(self) -> str:
         """A short name made from the options, such as `http :80/health`."""
 
+    def url(self, address: str) -> str | None:
+        """Where a person can look at what is asked; None where there is nothing to see."""
+        return None
+
     @abstractmethod
     async def ask(self, place: Place) -> Outcome:
         """Asks once. A no is an `Outcome`, never an exception."""

@@ -49,10 +49,13 @@ def load(document: Any) -> Plan:
             notes=tuple(document["notes"]),
             kept=tuple(Address(one) for one in document["kept"]),
             estimate_s=document["estimate_s"],
-            basis=document["basis"],
+            basis=dict(document["basis"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"the saved plan is damaged: {error}") from error
+        raise UsageError(
+            f"the saved plan is damaged: {error}",
+            hint="make it again with `phoenix plan --out FILE`",
+        ) from error
 
 
 def refuse_if_moved(saved: Plan, now: Plan) -> None:
@@ -72,7 +75,7 @@ def _moved(saved: Plan, now: Plan) -> Sequence[str]:
         return [f"the target ({saved.stack} on {saved.driver}: now {now.stack} on {now.driver})"]
     keys = sorted({*saved.basis, *now.basis})
     differing = [key for key in keys if saved.basis.get(key) != now.basis.get(key)]
-    sides = {"files": "its files", "live": "the live guest"}
+    sides = {"files": "what the files say", "live": "what is really there"}
     return [f"{key.split()[1]} ({sides[key.split()[0]]})" for key in differing]
 
 

@@ -1,6 +1,7 @@
 """The differences between what one guest is and what it is to be, field by field."""
 
 from phoenix_hypervisor.model.change import FieldChange
+from phoenix_hypervisor.model.desired import Json
 from phoenix_hypervisor.model.observed import Fields
 
 _GROUPS = ("network.", "mounts.", "volumes.", "raw.")
@@ -19,3 +20,9 @@ def diff(wanted: Fields, seen: Fields) -> tuple[FieldChange, ...]:
         for path in sorted(paths)
         if seen.get(path) != wanted.get(path)
     )
+
+
+def after(wanted: Fields, seen: Fields) -> dict[str, Json]:
+    """What is seen once the differences are carried out."""
+    left_alone = {path: value for path, value in seen.items() if not path.startswith(_GROUPS)}
+    return {**left_alone, **wanted}

@@ -27,8 +27,10 @@ def link(
         steps = []
         for position, (name, ident) in enumerate(zip(names, ids, strict=True)):
             after = [ids[position - 1]] if position else []
-            if guest is not None:
-                after += _outer(guest, name, position, wanted)
+            if guest is not None and not position:
+                after += _resources(guest, wanted) + _source(guest, wanted)
+            if guest is not None and name in _NEEDS_DEPENDENCIES:
+                after += _dependencies(guest, wanted)
             steps.append(Step(ident, address, name, tuple(after), estimates.get(ident, 0.0)))
         found[address] = tuple(steps)
     return found
@@ -61,46 +63,63 @@ def duration(changes: Sequence[Change]) -> float:
     return max(ends.values(), default=0.0)
 
 
-def _outer(
-    guest: Guest, name: str, position: int, wanted: Mapping[Address, Sequence[str]]
-) -> list[str]:
-    after: list[str] = []
-    if position == 0 and name in ("create", "update", "delete"):
-        after += _resources(guest, wanted)
-    if name == "create" and isinstance(guest.source, CloneOf):
-        source = guest.source.address
-        names = wanted.get(source, ())
-        ids = step_ids(source, names)
-        if "snapshot" in names:
-            after.append(ids[list(names).index("snapshot")])
-        elif ids:
-            after.append(ids[-1])
-    if name in _NEEDS_DEPENDENCIES:
-        for dependency in guest.dependencies:
-            if ids := step_ids(dependency, wanted.get(dependency, ())):
-                after.append(ids[-1])
-    return after
-
-
-def _resources(guest: Guest, wanted: Mapping[Address, Sequence[str]]) -> list[str]:
-    pools = {guest.pool, *(volume.pool for volume in guest.volumes)}
-    needed = [addresses.storage(pool) for pool in sorted(p for p in pools if p)]
-    needed += [addresses.bridge(nic.bridge) for nic in guest.nics]
-    return [f"{one}:ensure" for one in dict.fromkeys(needed) if "ensure" in wanted.get(one, ())]
-
-
-def resources_last(steps: Mapping[Address, tuple[Step, ...]]) -> dict[Address, tuple[Step, ...]]:
-    """Pools and bridges are deleted after every guest that is deleted."""
-    guests = tuple(
+def order_deletions(
+    steps: Mapping[Address, tuple[Step, ...]], desired: Desired
+) -> dict[Address, tuple[Step, ...]]:
+    """Clones go before their source; pools and bridges after all that used them."""
+    gone = [address for address, own in steps.items() if [s.name for s in own] == ["delete"]]
+    freeing = tuple(
         step.id
         for address, own in steps.items()
         if addresses.is_guest(address)
         for step in own
-        if step.name == "delete"
+        if step.name in ("delete", "update")
     )
-    return {
-        address: tuple(replace(step, after=step.after + guests) for step in own)
-        if not addresses.is_guest(address) and own[-1].name == "delete"
-        else own
-        for address, own in steps.items()
-    }
+    found = dict(steps)
+    for address in gone:
+        (step,) = steps[address]
+        if addresses.is_guest(address):
+            clones = [clone for clone in clones_of(address, desired) if clone in gone]
+            found[address] = (replace(step, after=tuple(f"{clone}:delete" for clone in clones)),)
+        else:
+            found[address] = (replace(step, after=freeing),)
+    return found
+
+
+def clones_of(address: Address, desired: Desired) -> list[Address]:
+    """The guests that the files make from this one."""
+    return [
+        guest.address
+        for guest in desired.guests.values()
+        if isinstance(guest.source, CloneOf) and guest.source.address == address
+    ]
+
+
+def needs(guest: Guest) -> list[Address]:
+    """The pools and bridges that a guest lies on."""
+    pools = {guest.pool, *(volume.pool for volume in guest.volumes)}
+    found = [addresses.storage(pool) for pool in sorted(p for p in pools if p)]
+    return found + [addresses.bridge(nic.bridge) for nic in guest.nics]
+
+
+def _resources(guest: Guest, wanted: Mapping[Address, Sequence[str]]) -> list[str]:
+    if {"create", "update"}.isdisjoint(wanted[guest.address]):
+        return []
+    return [
+        f"{one}:ensure" for one in dict.fromkeys(needs(guest)) if "ensure" in wanted.get(one, ())
+    ]
+
+
+def _source(guest: Guest, wanted: Mapping[Address, Sequence[str]]) -> list[str]:
+    if not isinstance(guest.source, CloneOf) or "create" not in wanted[guest.address]:
+        return []
+    source = guest.source.address
+    names = list(wanted.get(source, ()))
+    if "snapshot" in names:
+        return [step_ids(source, names)[names.index("snapshot")]]
+    return step_ids(source, names)[-1:]
+
+
+def _dependencies(guest: Guest, wanted: Mapping[Address, Sequence[str]]) -> list[str]:
+    last = (step_ids(one, wanted.get(one, ()))[-1:] for one in guest.dependencies)
+    return [ident for ids in last for ident in ids]

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Action, FieldChange, Impact
-from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
+from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.observed import SeenGuest
 from phoenix_hypervisor.plan.diff import diff
+from phoenix_hypervisor.plan.graph import clones_of
 from phoenix_hypervisor.plan.options import Options
 
 _REMADE = ("pool", "disk_gb")
@@ -36,6 +36,8 @@ def decide(
         return Decision(Action.CREATE, _whole(guest, driver), reasons=("it is not there",))
     if seen.stack != desired.stack:
         return Decision(refusals=(_foreign(guest, seen),))
+    if seen.state == "unknown":
+        return Decision(refusals=(f"{guest.address}: whether it runs can't be seen",))
     if not seen.complete:
         reason = "its creation broke off; what is there is removed and made anew"
         return Decision(Action.CREATE, _whole(guest, driver), reasons=(reason,))
@@ -46,6 +48,9 @@ def decide(
         for change, impact in zip(fields, impacts, strict=True)
         if impact is Impact.DESTRUCTIVE and change.path in _REMADE
     ]
+    destroying = [c.path for c, i in zip(fields, impacts, strict=True) if i is Impact.DESTRUCTIVE]
+    if destroying and (guest.protected or seen.protected):
+        return Decision(refusals=(_protected(guest, destroying),))
     if remade:
         return _replace(guest, fields, remade, driver)
     inside = _inside(guest, seen, options)
@@ -53,7 +58,7 @@ def decide(
         fields,
         Impact.worst(impacts),
         inside,
-        _old_snapshot(guest, seen, desired, options, configured=bool(inside)),
+        _old_snapshot(guest, seen, desired, configured=bool(inside)),
         _checked(guest, driver),
     )
     return _adjust(guest, seen, differences)
@@ -79,8 +84,10 @@ class _Walk:
 
 def _adjust(guest: Guest, seen: SeenGuest, differences: "_Differences") -> Decision:
     fields, impact = differences.fields, differences.impact
-    restart = bool(seen.pending) or (bool(fields) and impact is not Impact.LIVE)
-    walk = _Walk(running=seen.state == "running")
+    running = seen.state == "running"
+    pending = seen.pending if running else ()  # at its next start a stopped guest takes them anyway
+    restart = bool(pending) or (bool(fields) and impact is not Impact.LIVE)
+    walk = _Walk(running=running)
     if restart:
         walk.be(running=False)
     if fields:
@@ -97,17 +104,18 @@ def _adjust(guest: Guest, seen: SeenGuest, differences: "_Differences") -> Decis
     if differences.checked:
         walk.do("check")
     reasons = [_named(fields)] if fields else []
-    reasons += [f"{field} waits for a restart" for field in seen.pending]
+    reasons += [f"{field} waits for a restart" for field in pending]
     reasons += [*differences.inside, *differences.snapshot]
-    if fields or seen.pending:
+    if fields or pending:
         action = Action.UPDATE
     elif differences.inside or differences.snapshot:
         action = Action.CONFIGURE
     else:
         action = Action.START if guest.runs else Action.STOP
         reasons.append("it is stopped" if guest.runs else "it is running, and a template rests")
-    if "stop" in walk.steps and "start" in walk.steps:
-        impact = Impact.worst([impact, Impact.RESTART])
+    if impact is not Impact.DESTRUCTIVE:
+        restarts = running and {"stop", "start"} <= set(walk.steps)
+        impact = Impact.RESTART if restarts else Impact.LIVE
     return Decision(action, tuple(walk.steps), impact, fields, tuple(reasons))
 
 
@@ -140,9 +148,6 @@ def _whole(guest: Guest, driver: Driver) -> tuple[str, ...]:
 def _replace(
     guest: Guest, fields: tuple[FieldChange, ...], remade: Sequence[str], driver: Driver
 ) -> Decision:
-    if guest.protected:
-        words = f"{guest.address}: {', '.join(remade)} can only change by making it anew"
-        return Decision(refusals=(f"{words}, and it is protected",))
     return Decision(
         Action.REPLACE,
         ("delete", *_whole(guest, driver)),
@@ -164,27 +169,19 @@ def _inside(guest: Guest, seen: SeenGuest, options: Options) -> list[str]:
 
 
 def _old_snapshot(
-    guest: Guest, seen: SeenGuest, desired: Desired, options: Options, *, configured: bool
+    guest: Guest, seen: SeenGuest, desired: Desired, *, configured: bool
 ) -> list[str]:
     if guest.snapshot_name is None:
         return []
     snapshot = seen.snapshot(guest.snapshot_name)
     if snapshot is None:
         return [f"its snapshot {guest.snapshot_name} is missing"]
-    wanted = options.fingerprints.get(guest.address)
-    if not configured and snapshot.fingerprint == wanted:
+    # Compared with what is inside, not with what is wanted: features that the files dropped stay.
+    if not configured and snapshot.fingerprint == seen.fingerprint:
         return []
-    clones = _clones(guest.address, desired)
+    clones = clones_of(guest.address, desired)
     told = f"; clones made before stay as they are: {', '.join(clones)}" if clones else ""
     return [f"its snapshot {guest.snapshot_name} is taken again{told}"]
-
-
-def _clones(address: Address, desired: Desired) -> list[str]:
-    return [
-        guest.address
-        for guest in desired.guests.values()
-        if isinstance(guest.source, CloneOf) and guest.source.address == address
-    ]
 
 
 def _checked(guest: Guest, driver: Driver) -> bool:
@@ -195,6 +192,13 @@ def _named(fields: Sequence[FieldChange]) -> str:
     paths = [change.path for change in fields]
     verb = "differs" if len(paths) == 1 else "differ"
     return f"{', '.join(paths)} {verb} from the files"
+
+
+def _protected(guest: Guest, paths: Sequence[str]) -> str:
+    return (
+        f"{guest.address} is protected, and changing {', '.join(paths)} destroys data: "
+        "set `protected` to false and apply, before you change it"
+    )
 
 
 def _foreign(guest: Guest, seen: SeenGuest) -> str:

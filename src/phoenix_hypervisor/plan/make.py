@@ -3,15 +3,17 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.change import Action, Change, Impact
+from phoenix_hypervisor.model.change import Action, Change
 from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
 from phoenix_hypervisor.model.driver import Driver
-from phoenix_hypervisor.model.observed import Observed, SeenGuest
+from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.plan import graph
+from phoenix_hypervisor.plan.gone import asked_for, left_out
 from phoenix_hypervisor.plan.guest import Decision, decide
 from phoenix_hypervisor.plan.options import Options
 
@@ -19,19 +21,18 @@ from phoenix_hypervisor.plan.options import Options
 def make(desired: Desired, observed: Observed, driver: Driver, options: Options) -> Plan:
     """The whole difference between the files and the world."""
     scope = _scope(desired, options.targets)
+    part = _part(desired, scope)
     decisions, refusals = _decisions(desired, observed, driver, options, scope)
-    deleted, kept, kept_notes = _gone(desired, observed, options)
-    decisions |= deleted
-    refusals += driver.problems(desired, observed)
-    changes = _changes(decisions, desired, driver)
+    gone = left_out(desired, observed, driver, options)
+    changes = _changes(decisions | gone.deleted, desired, driver)
     return Plan(
         stack=desired.stack,
         driver=driver.name,
         changes=changes,
         unmanaged=_unmanaged(desired, observed),
-        refusals=tuple(refusals),
-        notes=(*driver.remarks(desired), *kept_notes),
-        kept=kept,
+        refusals=(*refusals, *driver.problems(part, observed)),
+        notes=(*driver.remarks(part), *gone.notes),
+        kept=tuple(gone.kept),
         estimate_s=graph.duration(changes),
         basis=_basis(desired, observed, driver, options),
     )
@@ -41,27 +42,14 @@ def destroy(
     desired: Desired, observed: Observed, driver: Driver, wanted: frozenset[Address] | None
 ) -> Plan:
     """A plan that deletes these guests; None: all of the stack, with its pools and bridges."""
-    mine = {a: g for a, g in observed.guests.items() if g.stack == desired.stack}
-    decisions: dict[Address, Decision] = {}
-    refusals: list[str] = []
-    for address in sorted(mine if wanted is None else wanted, key=addresses.order):
-        seen = mine.get(address)
-        if seen is None:
-            refusals.append(_not_mine(address, observed.guests.get(address)))
-        elif _protected(address, seen, desired):
-            refusals.append(f"{address} is protected: it is never deleted, whatever is asked")
-        else:
-            decisions[address] = _deletion("asked for")
-    if wanted is None and not refusals:
-        for address, resource in observed.resources.items():
-            if resource.stack == desired.stack:
-                decisions[address] = _deletion("nothing of the stack uses it any more")
-    changes = _changes(decisions, desired, driver)
+    gone = asked_for(desired, observed, wanted)
+    changes = _changes(gone.deleted, desired, driver)
     return Plan(
         stack=desired.stack,
         driver=driver.name,
         changes=changes,
-        refusals=tuple(refusals),
+        refusals=tuple(gone.refusals),
+        notes=tuple(gone.notes),
         estimate_s=graph.duration(changes),
     )
 
@@ -76,7 +64,11 @@ def _decisions(
     found: dict[Address, Decision] = {}
     refusals: list[str] = []
     for address in (*desired.pools, *desired.bridges):
-        if address in scope and address not in observed.resources:
+        if address not in scope or address in observed.resources:
+            continue
+        if address in observed.unknown:
+            refusals.append(f"{address} can't be seen: {observed.unknown[address]}")
+        else:
             reason = "it is not there, and guests use it"
             found[address] = Decision(Action.CREATE, ("ensure",), reasons=(reason,))
     for address in sorted(scope & set(desired.guests), key=addresses.order):
@@ -110,40 +102,18 @@ def _scope(desired: Desired, targets: frozenset[Address]) -> frozenset[Address]:
 
 
 def _needs(guest: Guest) -> list[Address]:
-    needed = list(guest.dependencies)
-    if isinstance(guest.source, CloneOf):
-        needed.append(guest.source.address)
-    pools = (guest.pool, *(volume.pool for volume in guest.volumes))
-    needed += [addresses.storage(pool) for pool in pools if pool]
-    return needed + [addresses.bridge(nic.bridge) for nic in guest.nics]
+    source = [guest.source.address] if isinstance(guest.source, CloneOf) else []
+    return [*guest.dependencies, *source, *graph.needs(guest)]
 
 
-def _gone(
-    desired: Desired, observed: Observed, options: Options
-) -> tuple[dict[Address, Decision], tuple[Address, ...], tuple[str, ...]]:
-    """What the stack owns but the files no longer name: deleted with `prune`, else told."""
-    deleted: dict[Address, Decision] = {}
-    kept: list[Address] = []
-    notes: list[str] = []
-    for address, seen in sorted(observed.guests.items(), key=lambda pair: addresses.order(pair[0])):
-        if seen.stack != desired.stack or address in desired.guests:
-            continue
-        if options.targets and address not in options.targets:
-            continue
-        if not options.prune:
-            kept.append(address)
-        elif seen.protected:
-            notes.append(f"{address} is no longer in the files, but protected: it is kept")
-        else:
-            deleted[address] = _deletion("it is no longer in the files")
-    wanted = {*desired.pools, *desired.bridges}
-    for address, resource in observed.resources.items():
-        if resource.stack == desired.stack and address not in wanted and not options.targets:
-            if options.prune:
-                deleted[address] = _deletion("nothing in the files uses it any more")
-            else:
-                kept.append(address)
-    return deleted, tuple(kept), tuple(notes)
+def _part(desired: Desired, scope: frozenset[Address]) -> Desired:
+    """The desired state of the scope alone: what lies outside must not hinder it."""
+    return replace(
+        desired,
+        guests={a: guest for a, guest in desired.guests.items() if a in scope},
+        pools={a: pool for a, pool in desired.pools.items() if a in scope},
+        bridges={a: bridge for a, bridge in desired.bridges.items() if a in scope},
+    )
 
 
 def _changes(
@@ -155,8 +125,7 @@ def _changes(
         for address, steps in names.items()
         for name, ident in zip(steps, graph.step_ids(address, steps), strict=True)
     }
-    steps = graph.link(names, desired, estimates)
-    steps = graph.resources_last(steps)
+    steps = graph.order_deletions(graph.link(names, desired, estimates), desired)
     changes = []
     for address, decision in decisions.items():
         if decision.action is None:
@@ -185,21 +154,6 @@ def _shown_order(change: Change) -> tuple[bool, bool, tuple[str, int, str]]:
     return (deletes, is_guest is not deletes, addresses.order(change.address))
 
 
-def _deletion(reason: str) -> Decision:
-    return Decision(Action.DELETE, ("delete",), Impact.DESTRUCTIVE, reasons=(reason,))
-
-
-def _protected(address: Address, seen: SeenGuest, desired: Desired) -> bool:
-    guest = desired.guests.get(address)
-    return seen.protected or (guest is not None and guest.protected)
-
-
-def _not_mine(address: Address, seen: SeenGuest | None) -> str:
-    if seen is None:
-        return f"{address} is not there"
-    return f"{address} was not made by this stack: it is left alone"
-
-
 def _unmanaged(desired: Desired, observed: Observed) -> tuple[Address, ...]:
     foreign = (a for a, seen in observed.guests.items() if seen.stack != desired.stack)
     return tuple(sorted(foreign, key=addresses.order))
@@ -212,19 +166,25 @@ def _basis(
     for address, guest in desired.guests.items():
         shape = [dict(driver.project(guest)), options.fingerprints.get(address), repr(guest)]
         basis[f"files {address}"] = _digest(shape)
+    for address, resource in {**desired.pools, **desired.bridges}.items():
+        basis[f"files {address}"] = _digest(repr(resource))
+        if address in observed.resources:
+            basis[f"live {address}"] = "there"
     for address, seen in observed.guests.items():
         if seen.stack == desired.stack or address in desired.guests:
-            live = [
-                dict(seen.fields),
-                seen.state,
-                seen.stack,
-                seen.complete,
-                seen.fingerprint,
-                [[s.name, s.fingerprint] for s in seen.snapshots],
-            ]
-            basis[f"live {address}"] = _digest(live)
-    for address in sorted({*desired.pools, *desired.bridges} & set(observed.resources)):
-        basis[f"live {address}"] = "there"
+            # Without addresses and the driver's token: they move with nobody's doing.
+            basis[f"live {address}"] = _digest(
+                [
+                    dict(seen.fields),
+                    seen.state,
+                    seen.stack,
+                    seen.complete,
+                    seen.fingerprint,
+                    [[s.name, s.fingerprint] for s in seen.snapshots],
+                    seen.protected,
+                    seen.pending,
+                ]
+            )
     return basis
 
 

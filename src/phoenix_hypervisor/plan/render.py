@@ -1,10 +1,11 @@
 """A plan as text for people. Rich markup; colours carry no meaning that words don't."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.markup import escape
 
+from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Action, Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Json
 from phoenix_hypervisor.model.plan import Plan
@@ -24,7 +25,7 @@ _IMPACTS = {
     Impact.RESTART: "[yellow]restarts it[/]",
     Impact.DESTRUCTIVE: "[bold red]destroys data[/]",
 }
-_PAST = {
+_TO_DO = {
     Action.CREATE: "to create",
     Action.UPDATE: "to update",
     Action.REPLACE: "to replace",
@@ -45,20 +46,21 @@ def text(plan: Plan) -> str:
 def _lines(plan: Plan) -> Iterator[str]:
     head = f"[bold]Plan[/] for the stack [bold]{escape(plan.stack)}[/] on {plan.driver}"
     if not plan.changes:
-        yield f"{head}: [green]no changes[/]. The world is as the files say."
+        as_wanted = "" if plan.refusals else " The world is as the files say."
+        yield f"{head}: [green]no changes[/].{as_wanted}"
     else:
         yield f"{head}:"
         yield ""
         for change in plan.changes:
             yield from _change(change)
-        counts = ", ".join(f"{n} {_PAST[Action(a)]}" for a, n in plan.summary.items())
+        counts = ", ".join(f"{n} {_TO_DO[Action(a)]}" for a, n in plan.summary.items())
         yield ""
         yield f"[bold]{counts}[/]; about {seconds(plan.estimate_s)}."
     if plan.kept:
         yield ""
-        yield f"No longer in the files, kept without --prune: {', '.join(plan.kept)}"
+        yield f"No longer in the files, kept without --prune: {_listed(plan.kept)}"
     if plan.unmanaged:
-        yield f"[dim]Not managed here, left alone: {', '.join(plan.unmanaged)}[/]"
+        yield f"[dim]Not managed here, left alone: {_listed(plan.unmanaged)}[/]"
     for note in plan.notes:
         yield f"[yellow]note:[/] {escape(note)}"
     for refusal in plan.refusals:
@@ -77,7 +79,7 @@ def _change(change: Change) -> Iterator[str]:
     name = f" ({escape(change.name)})" if change.name else ""
     yield (
         f"  [{colour}]{change.action.symbol} {change.action.value}[/] "
-        f"[bold]{change.address}[/]{name}  "
+        f"[bold]{escape(change.address)}[/]{name}  "
         f"{_IMPACTS[change.impact]} [dim]· about {seconds(change.estimate_s)} "
         f"· {escape(change.reason)}[/]"
     )
@@ -85,7 +87,11 @@ def _change(change: Change) -> Iterator[str]:
         for field in change.fields:
             yield f"      {escape(_field(field))}"
     if change.after:
-        yield f"      [dim]after {', '.join(change.after)}[/]"
+        yield f"      [dim]after {_listed(change.after)}[/]"
+
+
+def _listed(names: Sequence[Address]) -> str:
+    return escape(", ".join(names))
 
 
 def _field(field: FieldChange) -> str:

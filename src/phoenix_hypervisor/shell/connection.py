@@ -126,11 +126,8 @@ class Exchange:
 class Connection:
     """A shell process. For one thread at a time, but `kill` may come from any."""
 
-    def __init__(self, way_in: Sequence[str], env: Mapping[str, str], open_s: float) -> None:
-        """Starts it and waits until it answers.
-
-        Raises `Ended` or `DeadlineOver` with its own words, `OSError` where the program is missing.
-        """
+    def __init__(self, way_in: Sequence[str]) -> None:
+        """Starts it. Raises `OSError` where the program is missing."""
         self._process = subprocess.Popen(
             list(way_in),
             stdin=subprocess.PIPE,
@@ -142,14 +139,13 @@ class Connection:
         self._last_words = b""
         self._unwritten = memoryview(b"")
         self._drained = False
-        try:
-            for fd in self._fds():
-                os.set_blocking(fd, False)
-            self.talk(Greeting(env), time.monotonic() + open_s)
-            self._unwritten = memoryview(protocol.PREPARE)
-        except BaseException:
-            self.kill()
-            raise
+        for fd in self._fds():
+            os.set_blocking(fd, False)
+
+    def greet(self, env: Mapping[str, str], open_s: float) -> None:
+        """Waits until it answers. Raises `Ended` or `DeadlineOver`."""
+        self.talk(Greeting(env), time.monotonic() + open_s)
+        self._unwritten = memoryview(protocol.PREPARE)
 
     def talk(self, talk: Talk, deadline: float) -> None:
         """Writes and reads until the answer is complete. `deadline` is of `time.monotonic`.

@@ -182,18 +182,22 @@ class Shell:
         if self._connection is not None and self._connection.alive:
             return self._connection
         self._drop()
+        hint = f"Try it by hand: {shlex.join(self._way_in)}"
         try:
-            self._connection = Connection(self._way_in, self._env, self._open_s)
+            # Known before it answers, so that `close` can end the waiting.
+            self._connection = Connection(self._way_in)
+            self._connection.greet(self._env, self._open_s)
         except (Ended, OSError) as error:
-            raise Unreachable(
-                f"{self.name}: no shell can be opened: {error}",
-                hint=f"Try it by hand: {shlex.join(self._way_in)}",
-            ) from error
+            self._drop()
+            raise Unreachable(f"{self.name}: no shell can be opened: {error}", hint=hint) from error
         except DeadlineOver as error:
+            self._drop()
             raise Unreachable(
-                f"{self.name}: the shell did not answer within {self._open_s:g} s",
-                hint=f"Try it by hand: {shlex.join(self._way_in)}",
+                f"{self.name}: the shell did not answer within {self._open_s:g} s", hint=hint
             ) from error
+        except BaseException:
+            self._drop()
+            raise
         return self._connection
 
     def _drop(self) -> None:

@@ -40,7 +40,7 @@ class Postgresql(FeatureOptions):
     roles: tuple[Role, ...] = Field((), description="Roles.")
 
 
-class Vllm(FeatureOptions):
+class Vllm(FeatureOptions, extra="allow"):
     model: str = Field(description="The model.")
     port: int = Field(8000, ge=1, le=65535, description="The API's port.")
     dtype: str = Field("auto", description="The type of the weights.")

@@ -1,14 +1,22 @@
 """The target, and what guests need to know of the host."""
 
+from typing import Literal
+
 from phoenix_hypervisor.config.folder import Folder
 from phoenix_hypervisor.model.desired import Capacity, Gpu, Host, HostUser, Target
+
+DRIVERS: dict[str, Literal["proxmox", "incus", "sim"]] = {
+    "proxmox": "proxmox",
+    "incus": "incus",
+    "sim": "sim",
+}
 
 
 def target(folder: Folder) -> Target:
     """Where the stack lives; the command line's `--on` goes before the file's `driver`."""
     words = folder.host.hypervisor
     return Target(
-        driver=folder.driver,
+        driver=DRIVERS.get(folder.driver or ""),
         endpoint=words.endpoint,
         node=words.node,
         token_id=words.token_id,

@@ -23,7 +23,7 @@ def find(folder: Folder) -> Iterator[Problem]:
         place = ("network_config", "ip")
         if address in first:
             label, file, line = first[address]
-            message = f"the address {address} is taken by {label} ({file}, line {line})"
+            message = f"duplicate address {address}: it belongs to {label} ({file}, line {line})"
             yield guest.spot.error(place, message, "choose a free address")
             continue
         first[address] = (guest.label, guest.spot.document.file, guest.spot.line(place))

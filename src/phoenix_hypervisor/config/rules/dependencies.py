@@ -17,9 +17,8 @@ def find(folder: Folder) -> Iterator[Problem]:
                 message = f"{guest.label} names its dependency {wanted} twice"
                 yield guest.spot.warning(place, message, "remove one of them")
             elif other is None and folder.knows_all_guests:
-                known = ", ".join(str(entry.id) for entry in folder.guests if entry is not guest)
                 message = f"{guest.label} depends on {wanted}, which is not in the files"
-                yield guest.spot.error(place, message, f"known ids: {known}" if known else "")
+                yield guest.spot.error(place, message, folder.known_ids(but=guest))
             elif other is not None and other.rests:
                 message = f"{guest.label} depends on {other.label}, a template that does not run"
                 yield guest.spot.warning(place, message, "it waits until that one is complete only")

@@ -7,6 +7,7 @@ from phoenix_hypervisor.config.folder import HYPERVISOR, Folder, Spot
 from phoenix_hypervisor.config.words.shared import FirewallRule
 from phoenix_hypervisor.model.problem import Problem
 
+_WORDS = ("source", "dest", "proto", "port")
 _WITH_PORTS = ("tcp", "udp", "sctp")
 
 
@@ -29,6 +30,9 @@ def _rules(spot: Spot, path: Pointer, rules: Sequence[FirewallRule]) -> Iterator
     first: dict[str, int] = {}
     for index, rule in enumerate(rules):
         place = (*path, index)
+        raw = spot.raw(*spot.original(place)) or {}
+        if any(word in raw and getattr(rule, word) is None for word in _WORDS):
+            continue  # a word of it was wrong, so that the rest may say something else
         same = rule.model_dump_json(exclude={"comment"})
         if same in first:
             line = spot.line((*path, first[same]))

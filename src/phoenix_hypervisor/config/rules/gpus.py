@@ -24,7 +24,7 @@ def find(folder: Folder) -> Iterator[Problem]:
                 )
                 yield guest.spot.warning(_PLACE, message, hint)
             continue
-        known = sorted(gpu.index for gpu in gpus)
+        known = sorted({gpu.index for gpu in gpus})
         for index in wanted:
             if index not in known:
                 message = f"{guest.label} uses graphics card {index}, which the host does not have"

@@ -18,7 +18,7 @@ def find(folder: Folder) -> Iterator[Problem]:
             yield guest.spot.error(guest.head, message, "choose 100 or more", key=True)
         if guest.id in first:
             label, file, line = first[guest.id]
-            message = f"the id {guest.id} is taken by {label} ({file}, line {line})"
+            message = f"duplicate id {guest.id}: it belongs to {label} ({file}, line {line})"
             hint = "containers and virtual machines share their ids: choose another one"
             yield guest.spot.error(guest.head, message, hint, key=True)
         else:

@@ -15,7 +15,7 @@ def find(folder: Folder) -> Iterator[Problem]:
             continue
         if mac in first:
             label, file, line = first[mac]
-            message = f"the MAC address {mac} is taken by {label} ({file}, line {line})"
+            message = f"duplicate MAC address {mac}: it belongs to {label} ({file}, line {line})"
             hint = "change one of its pairs, or leave the key out to have one made up"
             yield guest.spot.error(("mac_address",), message, hint)
         else:

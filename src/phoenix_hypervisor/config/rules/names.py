@@ -17,7 +17,7 @@ def find(folder: Folder) -> Iterator[Problem]:
                 yield guest.spot.error((), message, 'add "name": "…"', key=True)
         elif name.lower() in first:
             label, file, line = first[name.lower()]
-            message = f"the name `{name}` is taken by {label} ({file}, line {line})"
+            message = f"duplicate name `{name}`: it belongs to {label} ({file}, line {line})"
             yield guest.spot.error(("name",), message, "names are host names: choose another one")
         else:
             place = (guest.address, guest.spot.document.file, guest.spot.line(("name",)))

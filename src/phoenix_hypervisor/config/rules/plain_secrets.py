@@ -6,7 +6,7 @@ from typing import Any
 
 from phoenix_hypervisor.config.document import Pointer
 from phoenix_hypervisor.config.folder import Folder
-from phoenix_hypervisor.config.words.base import UNSET, is_comment
+from phoenix_hypervisor.config.words.base import is_comment, is_unset
 from phoenix_hypervisor.model.problem import Problem
 
 _SECRET = re.compile(
@@ -34,7 +34,7 @@ def _texts(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
             if is_comment(key):
                 continue
             if isinstance(inside, str):
-                if _SECRET.search(key) and inside not in UNSET and not _HASH.match(inside):
+                if _SECRET.search(key) and not is_unset(inside) and not _HASH.match(inside):
                     yield (*path, key), key
             else:
                 yield from _texts(inside, (*path, key))

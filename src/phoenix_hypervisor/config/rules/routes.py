@@ -16,7 +16,7 @@ def find(folder: Folder) -> Iterator[Problem]:
             if key in first:
                 label, file, line = first[key]
                 shown = (route.host or "every name") + route.path
-                message = f"the route {shown} is taken by {label} ({file}, line {line})"
+                message = f"duplicate route {shown}: it belongs to {label} ({file}, line {line})"
                 yield guest.spot.error(place, message, "choose another host or path")
             else:
                 line = guest.spot.line(place)

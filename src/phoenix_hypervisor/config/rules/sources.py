@@ -34,13 +34,8 @@ def _clone(folder: Folder, guest: AnyEntry, source_id: int) -> Iterator[Problem]
     source = folder.guest(source_id)
     if source is None:
         if folder.knows_all_guests:
-            known = ", ".join(
-                str(other.id)
-                for other in folder.guests
-                if other.kind == guest.kind and other != guest
-            )
             message = f"{guest.label} is cloned from {source_id}, which is not in the files"
-            yield guest.spot.error(place, message, f"known ids: {known}" if known else "")
+            yield guest.spot.error(place, message, folder.known_ids(but=guest, kind=guest.kind))
         return
     if source.kind != guest.kind:
         message = f"{guest.label} can't be cloned from {source.label}: it is of another kind"

@@ -9,7 +9,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 UNSET = ("", "NOT_SET", None)
-"""Values that mean the same as a key that is left out."""
+
+
+def is_unset(value: object) -> bool:
+    """Whether a value means the same as a key that is left out."""
+    return not isinstance(value, dict | list) and value in UNSET
 
 
 def is_comment(key: object) -> bool:
@@ -79,7 +83,7 @@ class Words(BaseModel):
         return {
             key: inside
             for key, inside in value.items()
-            if not is_comment(key) and (isinstance(inside, dict | list) or inside not in UNSET)
+            if not is_comment(key) and not is_unset(inside)
         }
 
 

@@ -23,6 +23,7 @@ from .values import (
     Networks,
     NoComments,
     Port,
+    Properties,
     Server,
     Text,
     Url,
@@ -107,13 +108,9 @@ class ZfsDataset(Words):
 
     name: Text = Field(description="Its name in the pool.")
     pool: Text = Field(description="The pool it lies in.")
-    properties: (
-        Annotated[
-            str,
-            Field(pattern=r"^\s*[a-z][a-z0-9:._-]*=[^,=]+(\s*,\s*[a-z][a-z0-9:._-]*=[^,=]+)*\s*$"),
-        ]
-        | None
-    ) = Field(None, description="Properties, as `compression=lz4,quota=100G`.")
+    properties: Properties | None = Field(
+        None, description="Properties, as `compression=lz4,quota=100G`."
+    )
     proxmox_storage_type: Literal["zfspool", "dir"] | None = Field(
         None, description="What it is to Proxmox VE: `zfspool` or `dir`."
     )

@@ -21,7 +21,19 @@ from .host import (
     Zfs,
 )
 from .shared import HostFirewall, Suites
-from .values import Flag, HostName, Lines, LoginName, NoComments, StorageName, Text, Url
+from .values import (
+    Flag,
+    HostName,
+    Lines,
+    LoginName,
+    NoComments,
+    ProjectName,
+    StackName,
+    StorageName,
+    Text,
+    TimeZone,
+    Url,
+)
 
 
 class Capacity(Words):
@@ -55,12 +67,10 @@ class Hypervisor(Words):
     ssh: dict[str, Any] = Field(
         default_factory=dict, description="The way to a root shell on the node."
     )
-    stack: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")] | None = Field(
+    stack: StackName | None = Field(
         None, description="The mark of everything made; the folder's name where missing."
     )
-    project: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$")] = Field(
-        "phoenix", description="The Incus project that guests live in."
-    )
+    project: ProjectName = Field("phoenix", description="The Incus project that guests live in.")
     capacity: Capacity = Field(default_factory=Capacity, description="What the host has to give.")
     pools: Annotated[dict[StorageName, PoolSize], NoComments] = Field(
         default_factory=dict, description="Sizes of pools that are made where they are missing."
@@ -141,9 +151,7 @@ class HypervisorFile(Words):
         default_factory=Hypervisor, description="Where the guests live, and how to get there."
     )
     domain_name: HostName | None = Field(None, description="The domain of the guests' names.")
-    timezone: (
-        Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$")] | None
-    ) = Field(None, description="The time zone, such as `Europe/Berlin`.")
+    timezone: TimeZone | None = Field(None, description="The time zone, such as `Europe/Berlin`.")
     users: Users = Field(default_factory=dict, description="People, on the host and in guests.")
     core_paths: Annotated[dict[str, Any], Unused()] = Field(
         default_factory=dict, description="Paths of the old layout."

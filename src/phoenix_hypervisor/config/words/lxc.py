@@ -9,7 +9,7 @@ from phoenix_hypervisor.model.secret import Secret
 from .base import Later, Old, Words, wrong
 from .network import NetworkConfig
 from .shared import GuestWords, HealthCheck, Suites, Volume
-from .values import AbsolutePath, Gpus, GuestId, NoComments, Served, Text, Url
+from .values import SECRET_SCHEMA, AbsolutePath, Gpus, GuestId, NoComments, Served, Text, Url
 from .vllm import OldVllm
 
 
@@ -41,15 +41,16 @@ class IntegrationTests(Words):
 def _env(value: object) -> object:
     if isinstance(value, str):
         return value
-    if isinstance(value, dict):
-        return Secret._read(value)  # noqa: SLF001 - its own reader, without its error text
-    raise wrong(
-        "a variable's value must be text", 'write it in double quotes, or {"secret": "NAME"}'
-    )
+    if isinstance(value, dict) and list(value) == ["secret"]:
+        name = value["secret"]
+        if isinstance(name, str) and name:
+            return Secret(name=name)
+    hint = "write numbers in double quotes too"
+    raise wrong('must be text, or {"secret": "NAME"}', hint)
 
 
-_ENV_SCHEMA = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Secret"}]}
-EnvValue = Annotated[Any, BeforeValidator(_env)]
+_ENV_SCHEMA = {"anyOf": [{"type": "string"}, SECRET_SCHEMA]}
+EnvValue = Annotated[Any, BeforeValidator(_env), WithJsonSchema(_ENV_SCHEMA)]
 
 
 def _asks(value: list[Text]) -> bool:

@@ -16,6 +16,7 @@ from .values import (
     NoComments,
     Port,
     PortRanges,
+    RoutePath,
     SnapshotName,
     StorageName,
     Text,
@@ -46,7 +47,6 @@ class FirewallRule(Words):
     port: PortRanges | None = Field(
         None, description="Destination ports: one, a list, or a range such as `8000-8100`."
     )
-    iface: Text | None = Field(None, description="The network card that the rule is for.")
     comment: str = Field("", description="What the rule is for.")
 
 
@@ -135,9 +135,7 @@ class RouteAuth(Words):
     @model_validator(mode="after")
     def _one(self) -> "RouteAuth":
         if (self.basic is None) == (self.bearer is None):
-            raise wrong(
-                "`auth` holds exactly one of `basic` and `bearer`", 'such as {"bearer": {…}}'
-            )
+            raise wrong("must hold exactly one of `basic` and `bearer`", 'such as {"bearer": {…}}')
         return self
 
 
@@ -147,7 +145,7 @@ class Route(Words):
     host: HostName | None = Field(
         None, description="The name it is published under; every name where missing."
     )
-    path: str = Field("/", pattern=r"^/[^\s;{}\"'\\]*$", description="The path it starts at.")
+    path: RoutePath = Field("/", description="The path it starts at.")
     port: Port = Field(description="The port in the guest.")
     auth: RouteAuth | None = Field(None, description="Who may use it; everybody where missing.")
 

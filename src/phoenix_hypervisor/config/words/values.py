@@ -36,7 +36,7 @@ def _name(text: str) -> str:
     if "_" in text or " " in text:
         hint = f'write "{re.sub(r"[_ ]+", "-", text).strip("-")}"'
     else:
-        hint = "use letters, digits, - and . only, with a letter or digit at both ends"
+        hint = "letters, digits, - and . only, with no - at an end, at most 63 between dots"
     raise wrong(f"`{text}` is not a host name", hint)
 
 
@@ -104,6 +104,53 @@ def _url(text: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_url)]
+
+
+def shaped(pattern: str, what: str, hint: str) -> Any:
+    """A validator for text of one form; what has another one is told as not being `what`."""
+    form = re.compile(pattern)
+
+    def read(text: str) -> str:
+        if not form.fullmatch(text):
+            raise wrong(f"`{text}` is not {what}", hint)
+        return text
+
+    return AfterValidator(read)
+
+
+RoutePath = Annotated[str, shaped(r"/[^\s;{}\"'\\]*", "the path of a route", "such as / or /api")]
+StackName = Annotated[
+    str,
+    shaped(
+        r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}",
+        "the name of a stack",
+        "letters, digits, - _ and . only, at most 63",
+    ),
+]
+ProjectName = Annotated[
+    str,
+    shaped(
+        r"[A-Za-z0-9][A-Za-z0-9-]{0,62}",
+        "the name of a project",
+        "letters, digits and - only, at most 63",
+    ),
+]
+TimeZone = Annotated[
+    str,
+    shaped(
+        r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*",
+        "a time zone",
+        "an area and a city, such as Europe/Berlin, or UTC",
+    ),
+]
+Properties = Annotated[
+    str,
+    shaped(
+        r"\s*[a-z][a-z0-9:._-]*=[^,=]+(\s*,\s*[a-z][a-z0-9:._-]*=[^,=]+)*\s*",
+        "a list of properties",
+        "such as compression=lz4,quota=100G",
+    ),
+]
 
 
 def _mac(text: str) -> str:
@@ -262,7 +309,7 @@ def _served(value: object) -> object:
         outer, colon, inner = value.removesuffix("/tcp").partition(":")
         if colon:
             return (number_as_port(outer.strip()), number_as_port(inner.strip()))
-    raise wrong(f"{value!r} is not `host:guest`", 'two ports, such as "8080:80"')
+    raise wrong(f"`{value}` is not `host:guest`", 'two ports, such as "8080:80"')
 
 
 Served = Annotated[
@@ -288,14 +335,14 @@ Gpus = Annotated[list[int], BeforeValidator(_gpus), WithJsonSchema({"type": "str
 
 
 def _network(text: str) -> str:
-    for part in split(text):  # type: ignore[attr-defined]  # split gives a list for text
-        for end in part.split("-", 1):
-            try:
-                ip_interface(end)
-            except ValueError:
-                hint = "an address, a subnet such as 10.0.0.0/24, or several with commas"
-                raise wrong(f"`{end}` is not an address or subnet", hint) from None
-    return text
+    parts = [part for part in _SPLIT.split(text) if part]
+    for end in (end for part in parts for end in part.split("-", 1)):
+        try:
+            ip_interface(end)
+        except ValueError:
+            hint = "an address, a subnet such as 10.0.0.0/24, or several with commas"
+            raise wrong(f"`{end}` is not an address or subnet", hint) from None
+    return ",".join(parts)
 
 
 Networks = Annotated[str, AfterValidator(_network)]
@@ -312,6 +359,13 @@ Flag = Annotated[
     WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}]}),
 ]
 """true, false, 1 or 0."""
+
+SECRET_SCHEMA = {
+    "type": "object",
+    "properties": {"secret": {"type": "string", "minLength": 1}},
+    "required": ["secret"],
+    "additionalProperties": False,
+}
 
 NoComments = BeforeValidator(without_comments)
 """For maps with free keys: keys that are comments are left out."""

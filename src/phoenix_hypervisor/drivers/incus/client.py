@@ -24,7 +24,13 @@ from phoenix_hypervisor.model.errors import (
 )
 
 _SOCKETS = ("/run/incus/unix.socket", "/var/lib/incus/unix.socket")
-_BUSY_MARKS = ("is busy", "busy running", "already running a", "in progress")
+_BUSY_MARKS = (
+    "matching non-reusable operation",
+    "is busy",
+    "busy running",
+    "already running a",
+    "in progress",
+)
 
 Answer = dict[str, Any]
 
@@ -202,6 +208,6 @@ def _translate(text: str, code: int) -> DriverError:
         return Locked(text, after_s=1.0)
     if "not found" in text.lower():
         return NotFound(text)
-    if "already exists" in text or "already in use" in text:
+    if "already exists" in text or "UNIQUE constraint" in text or "already in use" in text:
         return Conflict(text)
     return DriverError(text)

@@ -10,6 +10,7 @@ from phoenix_hypervisor.drivers import filelock
 from phoenix_hypervisor.drivers.incus import images, instance, look, names, resources
 from phoenix_hypervisor.drivers.incus.client import Client
 from phoenix_hypervisor.drivers.incus.guests import Guests
+from phoenix_hypervisor.drivers.incus.inside import Inside
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, Desired, Guest, Image, Pool, Target
@@ -46,7 +47,9 @@ class IncusDriver:
         self._environ = environ
         self._client = Client(target.endpoint, target.project)
         self._resources = resources.Resources(self._client)
-        self._guests = Guests(self._client, images.Images(self._client), stack, _DEFAULT_POOL)
+        self._inside = Inside(self._client)
+        found = images.Images(self._client)
+        self._guests = Guests(self._client, self._inside, found, stack, _DEFAULT_POOL)
 
     async def __aenter__(self) -> Self:
         await self._client.open()
@@ -150,11 +153,11 @@ class IncusDriver:
 
     async def addresses(self, address: Address) -> Sequence[str]:
         """The addresses it has now."""
-        return await self._guests.ip_addresses(address)
+        return await self._inside.ip_addresses(address)
 
     async def way_in(self, address: Address) -> Sequence[str]:
         """`incus exec … sh`."""
-        return self._guests.way_in(address)
+        return self._inside.way_in(address)
 
     async def terminal(self, address: Address) -> Sequence[str]:
         """`incus exec … bash -l`, with a terminal."""

@@ -9,58 +9,34 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from phoenix_hypervisor.drivers.incus import firewall, handover, instance, look, names, network
+from phoenix_hypervisor.drivers.incus import handover, instance, names
 from phoenix_hypervisor.drivers.incus.client import Client
 from phoenix_hypervisor.drivers.incus.images import Images, origin
+from phoenix_hypervisor.drivers.incus.inside import Inside
 from phoenix_hypervisor.drivers.incus.volumes import Volumes
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import FieldChange
 from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import Conflict, DriverError, NotFound, TimedOut
+from phoenix_hypervisor.model.errors import Conflict, DriverError, NotFound
 
 _KEPT = ("volatile.", "image.", names.HANDOVER)
 _STOP_LIMIT_S = 30
-_START_LIMIT_S = 90
-_NEW_CERTIFICATES = "/etc/phoenix/new-certificates"
-# Waits for the init system, then does what could not be done while the guest was stopped.
-_READY = f"""\
-i=0
-while [ $i -lt 600 ]; do
-  case "$(systemctl is-system-running 2>/dev/null)" in running|degraded) break;; esac
-  [ -d /run/systemd/system ] || [ $i -lt 50 ] || break
-  i=$((i+1)); sleep 0.1
-done
-[ $i -lt 600 ] || exit 1
-if [ -f {_NEW_CERTIFICATES} ]; then
-  update-ca-certificates >/dev/null && rm {_NEW_CERTIFICATES}
-fi
-if [ -f {firewall.PATH} ] && ! systemctl --quiet is-active phoenix-firewall.service; then
-  systemctl daemon-reload && systemctl enable --quiet --now phoenix-firewall.service
-fi
-"""
-_RELOAD = f"""\
-set -e
-systemctl daemon-reload
-networkctl reload
-if [ -f {firewall.PATH} ]; then
-  systemctl enable --quiet phoenix-firewall.service
-  systemctl restart phoenix-firewall.service
-else
-  systemctl disable --quiet --now phoenix-firewall.service 2>/dev/null || true
-fi
-"""
+_START_LIMIT_S = 60
 
 
 class Guests:
     """The instances of one project that bear one stack's mark."""
 
-    def __init__(self, client: Client, images: Images, stack: str, default_pool: str) -> None:
+    def __init__(
+        self, client: Client, inside: Inside, images: Images, stack: str, default_pool: str
+    ) -> None:
         self._client = client
         self._images = images
         self._stack = stack
         self._default_pool = default_pool
+        self._inside = inside
         self._volumes = Volumes(client, stack, default_pool)
         self._handover: dict[str, asyncio.Task[handover.Handover]] = {}
 
@@ -74,7 +50,7 @@ class Guests:
         # A clone got its source's keys and devices too: set to exactly what is wanted.
         await self._replace(guest, body["config"], body["devices"])
         await self._hand_over(guest, desired, tell)
-        await self._write_inside(guest)
+        await self._inside.write(guest)
         await self._patch(guest.address, {names.STATE: names.COMPLETE})
 
     async def update(self, guest: Guest, changes: Sequence[FieldChange], tell: Tell) -> None:
@@ -93,9 +69,9 @@ class Guests:
         await self._volumes.delete_of(guest.address, but={v.name for v in guest.volumes})
         inner = ("network.", "firewall", "name")
         if any(change.path.startswith(inner) for change in changes):
-            await self._write_inside(guest)
+            await self._inside.write(guest)
             if current["status"] == "Running":
-                await self._reload_inside(guest)
+                await self._inside.reload(guest.address)
 
     async def start(self, guest: Guest, tell: Tell) -> None:
         """Starts it and waits for its init system and its addresses."""
@@ -103,9 +79,7 @@ class Guests:
         if current["status"] != "Running":
             tell("starting")
             await self._set_state(guest.address, "start", _START_LIMIT_S)
-        tell("waiting for the init system")
-        await self.run(guest.address, _READY, "the init system was not ready", _START_LIMIT_S)
-        await self._await_addresses(guest, tell)
+        await self._inside.ready(guest, tell)
 
     async def stop(self, address: Address, tell: Tell) -> None:
         """Shuts down; after half a minute, hard."""
@@ -152,38 +126,6 @@ class Guests:
         """Records what is configured inside."""
         await self._read(address)
         await self._patch(address, {names.FINGERPRINT: fingerprint or ""})
-
-    async def ip_addresses(self, address: Address) -> list[str]:
-        """The addresses that the guest has now."""
-        state = await self._client.get(f"{_path(address)}/state")
-        return list(look.ip_addresses(state))
-
-    async def run(self, address: Address, script: str, failure: str, limit_s: float) -> None:
-        """Runs a script as root in the guest. Raises `DriverError` or `TimedOut`."""
-        process = await asyncio.create_subprocess_exec(
-            *self.way_in(address),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(limit_s):
-                _, err = await process.communicate(script.encode())
-        except TimeoutError:
-            raise TimedOut(f"{address}: {failure} within {limit_s:.0f} s") from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
-            error = DriverError(f"{address}: {failure}")
-            error.detail = err.decode(errors="replace")
-            raise error
-
-    def way_in(self, address: Address) -> Sequence[str]:
-        """An argument vector that starts a shell in the guest."""
-        project = f"--project={self._client.project}"
-        return ("incus", "exec", project, "-T", names.instance(address), "--", "sh")
 
     async def _body(self, guest: Guest, desired: Desired, tell: Tell) -> dict[str, Any]:
         marks = {
@@ -234,57 +176,8 @@ class Guests:
         if current["config"].get(names.HANDOVER) == handed.digest:
             return  # came along with the clone
         tell("handing over certificates and package sources")
-        name = names.instance(guest.address)
-        made: set[str] = set()
-        for path, content in {**handed.files, _NEW_CERTIFICATES: b""}.items():
-            await self._make_folders(name, path, made)
-            await self._client.put_file(name, path, content)
+        await self._inside.hand_over(guest.address, handed)
         await self._patch(guest.address, {names.HANDOVER: handed.digest})
-
-    async def _make_folders(self, name: str, path: str, made: set[str]) -> None:
-        folders = path.split("/")[1:-1]
-        for depth in range(1, len(folders) + 1):
-            folder = "/" + "/".join(folders[:depth])
-            if folder not in made:
-                made.add(folder)
-                await self._client.put_file(name, folder, b"", mode=0o755, kind="directory")
-
-    async def _write_inside(self, guest: Guest) -> None:
-        name = names.instance(guest.address)
-        files = {"/etc/hostname": guest.name + "\n", "/etc/hosts": network.hosts(guest)}
-        files |= {network.unit_path(nic): network.unit(nic) for nic in guest.nics}
-        if resolv := network.resolv_conf(guest):
-            files["/etc/resolv.conf"] = resolv
-        if guest.firewall is not None and guest.firewall.enabled:
-            files[firewall.PATH] = firewall.ruleset(guest.firewall)
-            files[firewall.UNIT_PATH] = firewall.UNIT
-        else:
-            await self._client.delete_file(name, firewall.PATH)
-        made: set[str] = set()
-        for path, content in files.items():
-            if path.startswith("/etc/phoenix/"):
-                await self._make_folders(name, path, made)
-            await self._client.put_file(name, path, content.encode())
-
-    async def _reload_inside(self, guest: Guest) -> None:
-        await self.run(guest.address, _RELOAD, "loading network and firewall failed", 60)
-
-    async def _await_addresses(self, guest: Guest, tell: Tell) -> None:
-        wanted = [
-            n.address.partition("/")[0] for n in guest.nics if n.address not in (None, "dhcp")
-        ]
-        needs_any = any(n.address for n in guest.nics)
-        for _ in range(int(_START_LIMIT_S / 0.2)):
-            found = await self.ip_addresses(guest.address)
-            if all(ip in found for ip in wanted) and (found or not needs_any):
-                return
-            tell("waiting for its address")
-            await asyncio.sleep(0.2)
-        raise TimedOut(
-            f"{guest.address} has no address {', '.join(wanted) or 'from DHCP'} "
-            f"after {_START_LIMIT_S} s",
-            hint="`phoenix logs` shows why its network did not come up",
-        )
 
     async def _clear_half_made(self, address: Address) -> None:
         try:

@@ -20,7 +20,7 @@ class Volumes:
         self._default_pool = default_pool
 
     async def ensure(self, guest: Guest, tell: Tell) -> None:
-        """Makes what is missing and grows what is too small. Raises `Conflict` for one of others."""
+        """Makes what is missing, grows what is too small. Raises `Conflict` for another's."""
         for volume in guest.volumes:
             pool = volume.pool or guest.pool or self._default_pool
             await self._ensure_one(guest, volume, _folder(pool), tell)

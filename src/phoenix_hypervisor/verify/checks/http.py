@@ -73,6 +73,16 @@ class Http(Check):
         """`http :80/health`."""
         return f"{self.scheme} {self.host or ''}:{self._port}{self.path}"
 
+    def url(self, address: str) -> str | None:
+        """The URL from outside, with the host's name where one is asked for."""
+        if self.source == "inside" or self.method != "GET":
+            return None
+        usual = {"http": 80, "https": 443}[self.scheme]
+        plain = self.host or self.address or address
+        host = f"[{plain}]" if ":" in plain else plain
+        port = "" if self._port == usual else f":{self._port}"
+        return f"{self.scheme}://{host}{port}{self.path}"
+
     @answered("aiohttp")
     async def ask(self, place: Place) -> str:
         """Sends the request and looks at the reply."""

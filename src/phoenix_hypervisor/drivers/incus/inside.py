@@ -1,0 +1,145 @@
+"""The inside of a guest, as far as the driver goes: its files, its network, when it is ready.
+
+Files are written through Incus's file API, which works on stopped guests too; the rest is a short
+script that runs when the guest has started.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from phoenix_hypervisor.drivers.incus import firewall, look, names, network
+from phoenix_hypervisor.drivers.incus.client import Client
+from phoenix_hypervisor.drivers.incus.handover import Handover
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.desired import Guest
+from phoenix_hypervisor.model.driver import Tell
+from phoenix_hypervisor.model.errors import DriverError, TimedOut
+
+READY_LIMIT_S = 90
+_POLL_S = 0.2
+_NEW_CERTIFICATES = "/etc/phoenix/new-certificates"
+# Waits for the init system, then does what could not be done while the guest was stopped.
+_READY = f"""\
+i=0
+while [ $i -lt 600 ]; do
+  case "$(systemctl is-system-running 2>/dev/null)" in running|degraded) break;; esac
+  [ -d /run/systemd/system ] || [ $i -lt 50 ] || break
+  i=$((i+1)); sleep 0.1
+done
+[ $i -lt 600 ] || exit 1
+if [ -f {_NEW_CERTIFICATES} ]; then
+  update-ca-certificates >/dev/null && rm {_NEW_CERTIFICATES}
+fi
+if [ -f {firewall.PATH} ] && ! systemctl --quiet is-active phoenix-firewall.service; then
+  systemctl daemon-reload && systemctl enable --quiet --now phoenix-firewall.service
+fi
+"""
+_RELOAD = f"""\
+set -e
+systemctl daemon-reload
+networkctl reload
+if [ -f {firewall.PATH} ]; then
+  systemctl enable --quiet phoenix-firewall.service
+  systemctl restart phoenix-firewall.service
+else
+  systemctl disable --quiet --now phoenix-firewall.service 2>/dev/null || true
+fi
+"""
+_WHY_NO_ADDRESS = """\
+networkctl status --no-pager --lines=20
+systemctl --failed --no-pager --no-legend
+"""
+
+
+class Inside:
+    """What the driver does inside the guests of one project."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def hand_over(self, address: Address, handed: Handover) -> None:
+        """Writes certificates and package sources; certificates are taken in at the next start."""
+        await self._put(address, {**handed.files, _NEW_CERTIFICATES: b""})
+
+    async def write(self, guest: Guest) -> None:
+        """Writes host name, network and firewall as the files say."""
+        files = {"/etc/hostname": guest.name + "\n", "/etc/hosts": network.hosts(guest)}
+        files |= {network.unit_path(nic): network.unit(nic) for nic in guest.nics}
+        if resolv := network.resolv_conf(guest):
+            files["/etc/resolv.conf"] = resolv
+        if guest.firewall is not None and guest.firewall.enabled:
+            files[firewall.PATH] = firewall.ruleset(guest.firewall)
+            files[firewall.UNIT_PATH] = firewall.UNIT
+        else:
+            await self._client.delete_file(names.instance(guest.address), firewall.PATH)
+        await self._put(guest.address, {path: text.encode() for path, text in files.items()})
+
+    async def reload(self, address: Address) -> None:
+        """Makes a running guest take in what `write` wrote."""
+        await self.run(address, _RELOAD, "loading network and firewall failed", 60)
+
+    async def ready(self, guest: Guest, tell: Tell) -> None:
+        """Waits until the init system is up and the addresses are there. Raises `TimedOut`."""
+        tell("waiting for the init system")
+        await self.run(guest.address, _READY, "the init system was not ready", READY_LIMIT_S)
+        wanted = {n.address.partition("/")[0] for n in guest.nics if n.address}
+        needs_any = bool(wanted)
+        wanted.discard("dhcp")
+        for _ in range(int(READY_LIMIT_S / _POLL_S)):
+            found = await self.ip_addresses(guest.address)
+            if wanted <= set(found) and (found or not needs_any):
+                return
+            tell("waiting for its address")
+            await asyncio.sleep(_POLL_S)
+        missing = ", ".join(sorted(wanted)) or "from DHCP"
+        error = TimedOut(f"{guest.address} has no address {missing} after {READY_LIMIT_S} s")
+        error.detail = await self.run(guest.address, _WHY_NO_ADDRESS, "networkctl failed", 20)
+        raise error
+
+    async def ip_addresses(self, address: Address) -> list[str]:
+        """The addresses that the guest has now."""
+        state = await self._client.get(f"/1.0/instances/{names.instance(address)}/state")
+        return list(look.ip_addresses(state))
+
+    async def run(self, address: Address, script: str, failure: str, limit_s: float) -> str:
+        """Runs a script as root and returns its output. Raises `DriverError` or `TimedOut`."""
+        process = await asyncio.create_subprocess_exec(
+            *self.way_in(address),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(limit_s):
+                out, err = await process.communicate(script.encode())
+        except TimeoutError:
+            raise TimedOut(f"{address}: {failure} within {limit_s:.0f} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            error = DriverError(f"{address}: {failure}")
+            error.detail = err.decode(errors="replace")
+            raise error
+        return out.decode(errors="replace")
+
+    def way_in(self, address: Address) -> Sequence[str]:
+        """An argument vector that starts a shell in the guest."""
+        project = f"--project={self._client.project}"
+        return ("incus", "exec", project, "-T", names.instance(address), "--", "sh")
+
+    async def _put(self, address: Address, files: dict[str, bytes]) -> None:
+        name = names.instance(address)
+        made = set[str]()
+        for path, content in files.items():
+            await self._make_folders(name, path, made)
+            await self._client.put_file(name, path, content)
+
+    async def _make_folders(self, name: str, path: str, made: set[str]) -> None:
+        folders = path.split("/")[1:-1]
+        for depth in range(1, len(folders) + 1):
+            folder = "/" + "/".join(folders[:depth])
+            if folder not in made:
+                made.add(folder)
+                await self._client.put_file(name, folder, b"", mode=0o755, kind="directory")

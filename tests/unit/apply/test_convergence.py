@@ -1,0 +1,147 @@
+"""Applying a plan leaves nothing to plan, from whatever state it starts."""
+
+import asyncio
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.unit.apply.nodes import Node, takes
+from tests.unit.plan.random_worlds import Situation, situations
+
+from phoenix_hypervisor.drivers.sim import MemoryStore, Timing
+from phoenix_hypervisor.model.change import Action
+from phoenix_hypervisor.model.errors import Retryable, UnknownOutcome
+from phoenix_hypervisor.model.plan import Plan
+
+SLOW = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+METHODS = ("create", "update", "start", "stop", "snapshot", "delete", "mark", "ensure", "remove")
+
+
+def node(situation: Situation) -> Node:
+    """The situation's node; foreign guests with wanted ids make room, so that it can be applied."""
+    world = situation.world.model_copy(deep=True)
+    for address in situation.folder.guests:
+        if address in world.guests and world.guests[address].stack != "lab":
+            del world.guests[address]
+    return Node(situation.folder, MemoryStore(world))
+
+
+def others(one: Node) -> dict[str, object]:
+    """What belongs to somebody else, wholly."""
+    world = one.store.read()
+    guests = {a: g.model_dump() for a, g in world.guests.items() if g.stack != "lab"}
+    return guests | {a: r.model_dump() for a, r in world.resources.items() if r.stack != "lab"}
+
+
+def protects(plan: Plan) -> bool:
+    """Whether the plan is refused for data of protected guests, the one reason that is left."""
+    assert all("is protected" in refusal for refusal in plan.refusals)
+    return bool(plan.refusals)
+
+
+@SLOW
+@given(situations(), st.booleans())
+def test_an_applied_plan_leaves_nothing_to_do(situation: Situation, prune: bool) -> None:
+    asyncio.run(_converges(node(situation), prune=prune))
+
+
+async def _converges(one: Node, *, prune: bool) -> None:
+    before = others(one)
+    plan = await one.plan(prune=prune)
+    if protects(plan):
+        return
+    report = await one.walk(plan)
+    assert (report.failed, report.ok, report.summary) == ((), True, plan.summary)
+    after = await one.plan(prune=prune)
+    assert after.changes == ()
+    assert after.refusals == ()
+    assert others(one) == before
+    if prune:
+        assert after.kept == ()
+
+
+@SLOW
+@given(situations(), st.data())
+def test_failures_and_lost_answers_only_delay_it(
+    situation: Situation, data: st.DataObject
+) -> None:
+    asyncio.run(_converges_after_faults(node(situation), data))
+
+
+async def _converges_after_faults(one: Node, data: st.DataObject) -> None:
+    if protects(await one.plan(prune=True)):
+        return
+    for _ in range(data.draw(st.integers(1, 6))):
+        error = data.draw(st.sampled_from([Retryable("busy"), UnknownOutcome("no answer")]))
+        when = data.draw(st.sampled_from(["before", "halfway", "after"]))
+        method = data.draw(st.sampled_from(METHODS))
+        one.faults.fail(method, None, error, when=when, times=data.draw(st.integers(1, 9)))
+    for _ in range(12):
+        plan = await one.plan(prune=True)
+        if not plan.changes:
+            break
+        await one.walk(plan)
+    assert (await one.plan(prune=True)).changes == ()
+
+
+@SLOW
+@given(situations(), st.integers(0, 40))
+def test_cancelled_anywhere_the_next_one_finishes_it(situation: Situation, ticks: int) -> None:
+    asyncio.run(_converges_after_cancel(node(situation), ticks))
+
+
+async def _converges_after_cancel(one: Node, ticks: int) -> None:
+    plan = await one.plan(prune=True)
+    if protects(plan) or not plan.changes:
+        return
+    one.timing = Timing(default_s=0.0005)
+    one.configure = one.check = takes(0.0005)
+    walk = asyncio.create_task(one.walk(plan, parallel=3))
+    await asyncio.sleep(ticks * 0.0005)
+    walk.cancel()
+    try:
+        report = await walk
+    except asyncio.CancelledError:  # before the walk itself had begun
+        report = None
+    if report is not None and not report.interrupted:
+        assert report.ok
+    one.timing = Timing()
+    second = await one.walk(await one.plan(prune=True))
+    assert second.failed == ()
+    assert (await one.plan(prune=True)).changes == ()
+
+
+def test_a_destroyed_stack_leaves_nothing() -> None:
+    async def run(one: Node) -> None:
+        report = await one.walk(await one.plan_destroy())
+        assert report.ok
+        assert all(g.stack != "lab" for g in one.store.read().guests.values())
+
+    @SLOW
+    @given(situations())
+    def holds(situation: Situation) -> None:
+        one = node(situation)
+        world = one.store.read()
+        for guest in world.guests.values():
+            guest.fields["protected"] = False
+        unprotected = {
+            a: g for a, g in situation.folder.guests.items() if not g.protected
+        }
+        folder = type(situation.folder)(situation.folder.folder, "lab", guests=unprotected)
+        if set(world.guests) <= {*unprotected} | {"lxc/201", "lxc/202"}:
+            asyncio.run(run(Node(folder, MemoryStore(world))))
+
+    holds()
+
+
+def test_the_actions_of_plans_are_all_reached() -> None:
+    """The random worlds are worth something: they lead to every action but adopting."""
+    found: set[Action] = set()
+
+    @settings(max_examples=200, deadline=None, database=None, derandomize=True)
+    @given(situations())
+    def collect(situation: Situation) -> None:
+        plan = asyncio.run(node(situation).plan(prune=True))
+        found.update(change.action for change in plan.changes)
+
+    collect()
+    assert found == set(Action) - {Action.ADOPT}

@@ -1,0 +1,167 @@
+"""Plans as text for people."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+from tests.unit.plan.worlds import OLD, clone, complete, desired, observed, plain, planned, seen, template
+
+from phoenix_hypervisor.model.address import Address, lxc
+from phoenix_hypervisor.model.change import Action, Change, FieldChange, Impact
+from phoenix_hypervisor.model.desired import Firewall, Nic
+from phoenix_hypervisor.model.plan import Plan
+from phoenix_hypervisor.plan.render import seconds, text
+
+
+def shown(plan: Plan, *, colour: bool = False) -> str:
+    out = io.StringIO()
+    console = Console(
+        file=out, width=400, force_terminal=colour, color_system="standard" if colour else None
+    )
+    console.print(text(plan), highlight=False)
+    return out.getvalue()
+
+
+BASE = template(900)
+WEB = clone(101, BASE, name="web")
+FOLDER = desired(BASE, WEB, plain(102, name="db"), plain(103, name="new", nics=()))
+
+
+def test_a_whole_plan() -> None:
+    world = observed(
+        FOLDER,
+        seen(BASE, fingerprint=OLD),
+        seen(replace(WEB, nics=(Nic("eth0", "vmbr0"),), firewall=Firewall(enabled=True)), stack="lab"),
+        seen(replace(plain(102, name="db"), disk_gb=9)),
+        seen(plain(200), stack=None),
+        seen(plain(201)),
+        seen(plain(202), protected=True),
+        resources={},
+    )
+    plan = replace(planned(FOLDER, world, prune=True), refusals=("the moon is too close",))
+    assert shown(plan) == """\
+Plan for the stack lab on incus:
+
+  + create bridge/vmbr0  live · about 3 s · it is not there, and guests use it
+  + create storage/tank  live · about 3 s · it is not there, and guests use it
+  ~ update lxc/101 (web)  restarts it · about 6 s · firewall, network.eth0.address, \
+network.eth0.gateway differ from the files
+      firewall: {"policy_in": "DROP", "policy_out": "ACCEPT", "rules": []} → nothing
+      network.eth0.address: nothing → 10.0.0.101/24
+      network.eth0.gateway: nothing → 10.0.0.1
+      after bridge/vmbr0, storage/tank
+  ± replace lxc/102 (db)  destroys data · about 45 s · disk_gb can only change by making it anew; \
+its root disk is lost
+      disk_gb: 9 → 8
+      after bridge/vmbr0, storage/tank
+  + create lxc/103 (new)  live · about 44 s · it is not there
+      after storage/tank
+  * configure lxc/900 (g900)  live · about 29 s · its features, their options or their files \
+changed; its snapshot base is taken again; clones made before stay as they are: lxc/101
+  - delete lxc/201  destroys data · about 1 s · it is no longer in the files
+
+3 to create, 1 to update, 1 to replace, 1 to configure, 1 to delete; about 48 s.
+Not managed here, left alone: lxc/200
+note: lxc/202 is no longer in the files, but protected: kept
+refused: the moon is too close
+"""
+
+
+def test_no_changes() -> None:
+    plan = planned(FOLDER, complete(FOLDER))
+    assert shown(plan) == (
+        "Plan for the stack lab on incus: no changes. The world is as the files say.\n"
+    )
+
+
+def test_a_refused_plan_never_says_that_all_is_well() -> None:
+    foreign = seen(plain(102, name="by-hand"), stack=None)
+    plan = planned(desired(plain(102)), observed(desired(plain(102)), foreign))
+    told = shown(plan)
+    assert "as the files say" not in told
+    assert "refused: lxc/102: the id is taken by “by-hand”" in told
+
+
+def test_kept_without_prune() -> None:
+    plan = planned(desired(), complete(desired(plain(102))))
+    assert "kept without --prune: lxc/102, bridge/vmbr0, storage/tank" in shown(plan)
+
+
+def test_stop_start_and_adopt_have_their_signs() -> None:
+    changes = [Change(lxc(n), action, reason="why") for n, action in enumerate(Action)]
+    lines = shown(Plan("lab", "sim", tuple(changes))).splitlines()[2:]
+    signs = [line.split()[:2] for line in lines if line.startswith("  ")]
+    assert signs == [[action.symbol, action.value] for action in Action]
+    assert lines[-1] == (
+        "1 to create, 1 to update, 1 to replace, 1 to delete, 1 to start, 1 to stop, "
+        "1 to configure, 1 to adopt; about 1 s."
+    )
+
+
+NASTY = "[red]x[/] [bold]\\[/bold] [link=http://x]y[/link]\\"
+
+
+def nasty() -> Plan:
+    change = Change(
+        Address(f"lxc/{NASTY}"),
+        Action.UPDATE,
+        Impact.RESTART,
+        (FieldChange(NASTY, NASTY, [NASTY]), FieldChange("x", {"k": NASTY}, None)),
+        reason=NASTY,
+        name="[red]x",
+        after=(Address(f"bridge/{NASTY}"),),
+    )
+    address = Address(f"lxc/{NASTY}")
+    return Plan(NASTY, "sim", (change,), (address,), (NASTY,), (NASTY,), (address,))
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_markup_in_names_and_values_is_only_text(colour: bool) -> None:
+    told = shown(nasty(), colour=colour)
+    assert "[red]x" in told
+    assert "]8;" not in told  # no terminal link was made of it
+    plain_text = shown(nasty())
+    # Each place where it was put shows it whole; lists and maps show it as JSON, and cut.
+    assert plain_text.count(NASTY) == 10
+    assert "[dim]" not in plain_text
+    assert "[/]" in plain_text
+
+
+def test_no_colour_runs_on_after_its_word() -> None:
+    told = shown(nasty(), colour=True)
+    for line in told.splitlines():
+        opened = line.count("\x1b[") - line.count("\x1b[0m")
+        assert opened == line.count("\x1b[0m"), line
+
+
+def test_without_colours_there_are_no_escapes() -> None:
+    assert "\x1b" not in shown(nasty())
+
+
+def test_long_values_are_cut_and_types_are_told_apart() -> None:
+    change = Change(
+        lxc(1),
+        Action.UPDATE,
+        fields=(
+            FieldChange("a", "x" * 61, "x" * 60),
+            FieldChange("b", True, 1),
+            FieldChange("c", ["ä"], None),
+            FieldChange("d", "", 1.5),
+        ),
+    )
+    lines = shown(Plan("lab", "sim", (change,))).splitlines()[3:7]
+    assert [line.strip() for line in lines] == [
+        f"a: {'x' * 59}… → {'x' * 60}",
+        "b: true → 1",
+        'c: ["ä"] → nothing',
+        "d:  → 1.5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [(0, "1 s"), (0.4, "1 s"), (1.6, "2 s"), (99, "99 s"), (100, "2 min"), (3600, "60 min")],
+)
+def test_durations(amount: float, words: str) -> None:
+    assert seconds(amount) == words
