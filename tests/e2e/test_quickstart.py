@@ -129,7 +129,7 @@ def test_a_saved_plan_is_refused_when_the_world_has_moved(stack: Stack, tmp_path
     lab.incus("config", "set", "--project", stack.project, "lxc-103", "limits.cpu=1")
     refused = stack.run("apply", "--plan", saved)
     assert refused.returncode == 1
-    assert "lxc/103 (the live guest)" in refused.stderr
+    assert "lxc/103 (what is really there)" in refused.stderr
     stack.ok("plan", "--out", saved)
     stack.ok("apply", "--plan", saved)
     assert stack.changes() == []

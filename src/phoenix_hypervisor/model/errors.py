@@ -35,7 +35,7 @@ class PlanStale(PhoenixError):
     """A saved plan no longer fits the world; `moved` names what differs."""
 
     def __init__(self, message: str, moved: Sequence[str], *, hint: str = "") -> None:
-        super().__init__(message, hint=hint, detail="\n".join(moved))
+        super().__init__(message, hint=hint)
         self.moved = tuple(moved)
 
 

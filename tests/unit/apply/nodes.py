@@ -134,5 +134,3 @@ def takes(seconds: float) -> Inside:
         await asyncio.sleep(seconds)
 
     return wait
-
-

@@ -61,9 +61,7 @@ async def _converges(one: Node, *, prune: bool) -> None:
 
 @SLOW
 @given(situations(), st.data())
-def test_failures_and_lost_answers_only_delay_it(
-    situation: Situation, data: st.DataObject
-) -> None:
+def test_failures_and_lost_answers_only_delay_it(situation: Situation, data: st.DataObject) -> None:
     asyncio.run(_converges_after_faults(node(situation), data))
 
 
@@ -123,9 +121,7 @@ def test_a_destroyed_stack_leaves_nothing() -> None:
         world = one.store.read()
         for guest in world.guests.values():
             guest.fields["protected"] = False
-        unprotected = {
-            a: g for a, g in situation.folder.guests.items() if not g.protected
-        }
+        unprotected = {a: g for a, g in situation.folder.guests.items() if not g.protected}
         folder = type(situation.folder)(situation.folder.folder, "lab", guests=unprotected)
         if set(world.guests) <= {*unprotected} | {"lxc/201", "lxc/202"}:
             asyncio.run(run(Node(folder, MemoryStore(world))))

@@ -51,18 +51,14 @@ def test_round_trip(plan: Plan) -> None:
     assert dump(loaded) == document
     assert [c.steps for c in loaded.changes] == [c.steps for c in plan.changes]
     exact = [replace(c, estimate_s=round(c.estimate_s, 1)) for c in plan.changes]
-    assert loaded == replace(
-        plan, changes=tuple(exact), estimate_s=round(plan.estimate_s, 1)
-    )
+    assert loaded == replace(plan, changes=tuple(exact), estimate_s=round(plan.estimate_s, 1))
 
 
 def test_the_document_is_what_programs_were_promised() -> None:
     document = dump(PLAN)
     assert document["format"] == 1
     assert set(document) >= {"format", "changes", "unmanaged", "summary"}
-    shown = {
-        c["address"]: (c["action"], c["impact"], c["after"]) for c in document["changes"]
-    }
+    shown = {c["address"]: (c["action"], c["impact"], c["after"]) for c in document["changes"]}
     assert shown == {
         "lxc/900": ("configure", "live", []),
         "lxc/101": ("start", "live", []),
@@ -181,9 +177,5 @@ def test_a_pool_went() -> None:
 
 
 def test_another_target() -> None:
-    assert moved(replace(now(), driver="sim")) == (
-        "the target (lab on incus: now lab on sim)",
-    )
-    assert moved(replace(now(), stack="prod")) == (
-        "the target (lab on incus: now prod on incus)",
-    )
+    assert moved(replace(now(), driver="sim")) == ("the target (lab on incus: now lab on sim)",)
+    assert moved(replace(now(), stack="prod")) == ("the target (lab on incus: now prod on incus)",)

@@ -178,5 +178,10 @@ def test_a_clone_and_its_source() -> None:
     base = template()
     folder = desired(base, clone(101, base))
     plan = destroy(folder, complete(folder), INCUS, None)
-    assert [c.address for c in plan.changes] == ["lxc/101", "lxc/900", "bridge/vmbr0", "storage/tank"]
+    assert [c.address for c in plan.changes] == [
+        "lxc/101",
+        "lxc/900",
+        "bridge/vmbr0",
+        "storage/tank",
+    ]
     assert plan.estimate_s == 3 * INCUS.estimate("delete", None)

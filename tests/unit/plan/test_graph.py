@@ -137,7 +137,9 @@ def test_a_clone_of_a_complete_source_waits_for_nothing() -> None:
 def test_a_clone_that_is_made_anew_is_deleted_only_once_its_source_is_ready() -> None:
     base, one = template(), clone(101, template())
     folder = desired(base, one)
-    plan = planned(folder, observed(folder, seen(replace(one, pool="old")), seen(base, snapshots=())))
+    plan = planned(
+        folder, observed(folder, seen(replace(one, pool="old")), seen(base, snapshots=()))
+    )
     assert "lxc/900:snapshot" in edges(plan, "lxc/101:delete")
 
 
@@ -185,7 +187,12 @@ def test_pools_and_bridges_are_deleted_last() -> None:
     plan = planned(*gone(plain(101), plain(102)), prune=True)
     deletes = {"lxc/101:delete", "lxc/102:delete"}
     assert edges(plan, "storage/tank:delete") == edges(plan, "bridge/vmbr0:delete") == deletes
-    assert [c.address for c in plan.changes] == ["lxc/101", "lxc/102", "bridge/vmbr0", "storage/tank"]
+    assert [c.address for c in plan.changes] == [
+        "lxc/101",
+        "lxc/102",
+        "bridge/vmbr0",
+        "storage/tank",
+    ]
 
 
 def test_a_bridge_is_deleted_after_guests_have_moved_off_it() -> None:
@@ -221,8 +228,6 @@ def test_the_duration_is_that_of_the_longest_path() -> None:
     ]
     assert duration(changes) == 6
     assert duration([]) == 0
-
-
 
 
 def test_estimates_come_from_the_driver() -> None:

@@ -222,7 +222,9 @@ def test_guests_that_come_and_go_move_it_only_where_they_matter() -> None:
     assert differing(with_guest(500, None)) == set()
     assert differing(with_guest(500, STACK)) == {"live lxc/500"}
     without = {a: s for a, s in WORLD.guests.items() if a != lxc(103)}
-    assert differing(dict(planned(FOLDER, replace(WORLD, guests=without)).basis)) == {"live lxc/103"}
+    assert differing(dict(planned(FOLDER, replace(WORLD, guests=without)).basis)) == {
+        "live lxc/103"
+    }
 
 
 def test_the_folders_place_on_the_disk_does_not_count() -> None:

@@ -39,7 +39,9 @@ def plans(situation: Situation, *, prune: bool, targets: frozenset[Address]) -> 
 @given(situations(), st.booleans(), st.data())
 def test_every_plan_can_be_walked(situation: Situation, prune: bool, data: st.DataObject) -> None:
     addresses = sorted({*situation.folder.guests, *situation.world.guests})
-    targets = frozenset(data.draw(st.sets(st.sampled_from(addresses)))) if addresses else frozenset()
+    targets = (
+        frozenset(data.draw(st.sets(st.sampled_from(addresses)))) if addresses else frozenset()
+    )
     plan = plans(situation, prune=prune, targets=targets)
     steps = {step.id: step for change in plan.changes for step in change.steps}
     assert len(steps) == sum(len(change.steps) for change in plan.changes)

@@ -5,7 +5,17 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from tests.unit.plan.worlds import OLD, clone, complete, desired, observed, plain, planned, seen, template
+from tests.unit.plan.worlds import (
+    OLD,
+    clone,
+    complete,
+    desired,
+    observed,
+    plain,
+    planned,
+    seen,
+    template,
+)
 
 from phoenix_hypervisor.model.address import Address, lxc
 from phoenix_hypervisor.model.change import Action, Change, FieldChange, Impact
@@ -32,7 +42,9 @@ def test_a_whole_plan() -> None:
     world = observed(
         FOLDER,
         seen(BASE, fingerprint=OLD),
-        seen(replace(WEB, nics=(Nic("eth0", "vmbr0"),), firewall=Firewall(enabled=True)), stack="lab"),
+        seen(
+            replace(WEB, nics=(Nic("eth0", "vmbr0"),), firewall=Firewall(enabled=True)), stack="lab"
+        ),
         seen(replace(plain(102, name="db"), disk_gb=9)),
         seen(plain(200), stack=None),
         seen(plain(201)),
@@ -40,7 +52,9 @@ def test_a_whole_plan() -> None:
         resources={},
     )
     plan = replace(planned(FOLDER, world, prune=True), refusals=("the moon is too close",))
-    assert shown(plan) == """\
+    assert (
+        shown(plan)
+        == """\
 Plan for the stack lab on incus:
 
   + create bridge/vmbr0  live · about 3 s · it is not there, and guests use it
@@ -66,6 +80,7 @@ Not managed here, left alone: lxc/200
 note: lxc/202 is no longer in the files, but protected: kept
 refused: the moon is too close
 """
+    )
 
 
 def test_no_changes() -> None:

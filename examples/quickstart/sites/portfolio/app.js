@@ -21,7 +21,9 @@ async function ask(path, options = {}) {
       ? "The API or its database is starting or away. Try again in a moment."
       : typeof body?.detail === "string"
         ? `The API says: ${body.detail}.`
-        : `The API answered with status ${reply.status}.`,
+        : reply.status === 422
+          ? "Something is not as the API wants it."
+          : `The API answered with status ${reply.status}.`,
   );
   error.fields = Array.isArray(body?.detail)
     ? Object.fromEntries(body.detail.map((each) => [each.loc[1], each.msg]))
