@@ -20,8 +20,12 @@ class Record:
 
     @classmethod
     def read(cls, shell: Shell) -> "Record | None":
-        """The guest's record; None where there is none, or where it is no longer readable."""
-        answer = shell.run(f"cat {_FILE} 2>/dev/null", timeout_s=_S)
+        """The guest's record; None where there is none, or where it is no longer readable.
+
+        Makes the folder that the record and the application script lie in.
+        """
+        script = f"mkdir -p -m 700 {FOLDER}; cat {_FILE} 2>/dev/null"
+        answer = shell.run(script, timeout_s=_S)
         try:
             data = json.loads(answer.out)
         except ValueError:
@@ -34,6 +38,5 @@ class Record:
 
     def write(self, shell: Shell) -> None:
         """Writes it, for root only."""
-        shell.run(f"mkdir -p -m 700 {FOLDER}", timeout_s=_S)
         data = {"address": self.address, "features": self.features}
         shell.put(f"{json.dumps(data, indent=1)}\n".encode(), _FILE, mode=0o600, timeout_s=_S)

@@ -1,0 +1,38 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phoenix_hypervisor.drivers.incus import names
+from phoenix_hypervisor.model.address import Address, bridge, lxc, storage, vm
+
+
+@given(st.sampled_from([lxc, vm]).flatmap(lambda kind: st.integers(100, 999_999_999).map(kind)))
+def test_there_and_back(address: Address) -> None:
+    name = names.instance(address)
+    assert names.address(name) == address
+    assert name.replace("-", "").isalnum()
+
+
+@pytest.mark.parametrize(
+    "name", ["web", "lxc", "lxc-", "lxc-web", "ct-101", "lxc-101-old", "-101", "", "lxc/101"]
+)
+def test_names_of_others(name: str) -> None:
+    assert names.address(name) is None
+
+
+def test_a_volume_is_named_for_its_guest() -> None:
+    assert names.volume(lxc(101), "data") == "lxc-101-data"
+    assert names.volume(lxc(101), "data/deep") == "lxc-101-data-deep"
+    # The number ends at its dash: no volume of one guest is named like one of another.
+    assert names.volume(lxc(1), "01-data") != names.volume(lxc(101), "data")
+
+
+def test_resources_have_plain_names() -> None:
+    assert names.host_of(storage("local-zfs")) == "local-zfs"
+    assert names.host_of(bridge("vmbr0")) == "vmbr0"
+
+
+def test_all_marks_are_keys_that_incus_leaves_alone() -> None:
+    marks = [value for key, value in vars(names).items() if key.isupper() and "." in str(value)]
+    assert len(marks) > 8
+    assert all(mark.startswith("user.phoenix.") for mark in marks)
