@@ -111,8 +111,12 @@ def write(target: Path, lab: Lab, guests: Mapping[str, Any]) -> Stack:
     """A folder with these containers, each with the corner's pool and bridge."""
     target.mkdir(parents=True)
     subnet = lab.subnet()
-    hypervisor = {"driver": "incus", "stack": lab.name, "project": lab.name}
-    hypervisor |= {"pools": {lab.name: {"size_gb": 6}}}
+    hypervisor = {
+        "driver": "incus",
+        "stack": lab.name,
+        "project": lab.name,
+        "pools": {lab.name: {"size_gb": 6}},
+    }
     (target / HYPERVISOR).write_text(json.dumps({"hypervisor": hypervisor}))
     containers = {}
     for number, (ident, words) in enumerate(guests.items()):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from tests.e2e.stack import Stack, write
@@ -28,7 +29,7 @@ GUESTS = {
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, incus_daemon: None) -> Iterator[Stack]:
     corner = lab.Lab("i")
-    guests = {ident: dict(words) for ident, words in GUESTS.items()}
+    guests: dict[str, dict[str, Any]] = {ident: dict(words) for ident, words in GUESTS.items()}
     guests["201"]["application_script_args"] = ["it's “literal”; $(touch /root/injected)"]
     made = write(tmp_path_factory.mktemp("interrupted") / "folder", corner, guests)
     (made.folder / "scripts").mkdir()

@@ -39,6 +39,9 @@ async def _destroy(context: Context, guests: list[str], *, yes: bool, parallel: 
                 "this can't be destroyed:\n  " + "\n  ".join(plan.refusals),
                 hint="nothing was changed",
             )
+        if not plan.changes and not context.json:
+            context.print(f"nothing of the stack {session.desired.stack} is there")
+            return 0
         return await carry_out(
             context,
             session,

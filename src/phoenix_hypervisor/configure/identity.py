@@ -11,6 +11,8 @@ if command -v systemd-machine-id-setup >/dev/null 2>&1; then
   : >/etc/machine-id
   systemd-machine-id-setup
   if [ -d /var/lib/dbus ]; then ln -s /etc/machine-id /var/lib/dbus/machine-id; fi
+  # It would go on writing under the old id, where journalctl does not look.
+  systemctl try-restart systemd-journald.service
 fi
 if [ -f /etc/ssh/sshd_config ] && command -v ssh-keygen >/dev/null 2>&1; then
   rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub

@@ -198,6 +198,7 @@ def _install(options: PostgresqlOptions) -> int:
             f"no default PostgreSQL version is known for {' '.join(release)}",
             hint='set postgresql.version, and "repository": "pgdg" where the distribution lacks it',
         )
+    _refuse_other_clusters(options, version)
     if options.repository == "pgdg":
         _system.install("postgresql-common", "ca-certificates")
         if not _system.ask("ls /etc/apt/sources.list.d/pgdg.* 2>/dev/null || true"):
@@ -218,16 +219,30 @@ def _install(options: PostgresqlOptions) -> int:
         if extension in PACKAGES
     }
     _system.install(f"postgresql-{version}", *sorted(extra), *options.packages)
-    cluster = _system.ask(
-        f'pg_lsclusters -h | awk \'$1 == "{version}" && $2 == "main" {{print $6}}\''
-    )
-    if options.data_directory and cluster != f"{options.data_directory}/{version}/main":
-        raise ConfigureFailed(
-            f"PostgreSQL {version} already keeps its data in {cluster}",
-            hint="move it there by hand, or set postgresql.data_directory back: "
-            "Phoenix never moves a database",
-        )
     return version
+
+
+def _refuse_other_clusters(options: PostgresqlOptions, version: int) -> None:
+    """Data that lies elsewhere or in another version is never moved, and never hidden by new."""
+    from . import _system
+
+    said = _system.ask("command -v pg_lsclusters >/dev/null && pg_lsclusters -h || true")
+    for line in said.splitlines():
+        there, name, _port, _state, _owner, data, *_ = line.split()
+        if name != "main":
+            continue
+        if there != str(version):
+            raise ConfigureFailed(
+                f"PostgreSQL {there} has data here, but {version} is wanted",
+                hint=f"run `pg_upgradecluster {there} main` and `pg_dropcluster {there} main` in "
+                f"the guest, or set postgresql.version to {there}: Phoenix never moves a database",
+            )
+        if options.data_directory and data != f"{options.data_directory}/{version}/main":
+            raise ConfigureFailed(
+                f"PostgreSQL {version} already keeps its data in {data}",
+                hint="move it there by hand, or set postgresql.data_directory back: "
+                "Phoenix never moves a database",
+            )
 
 
 def _configure(options: PostgresqlOptions, version: int, addresses: Sequence[str]) -> None:

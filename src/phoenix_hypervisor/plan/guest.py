@@ -205,5 +205,5 @@ def _foreign(guest: Guest, seen: SeenGuest) -> str:
     owner = f"the stack “{seen.stack}”" if seen.stack else "somebody else"
     return (
         f"{guest.address}: the id is taken by “{seen.name}”, which {owner} made; it is left alone. "
-        "Give the guest another id in the files, or take it over with `phoenix adopt`"
+        "Give the guest another id in the files"
     )

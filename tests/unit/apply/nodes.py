@@ -51,6 +51,7 @@ class Node:
     configure: Inside = nothing
     check: Inside = nothing
     events: list[Event] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def driver(self) -> SimDriver:
         """A new driver on this node."""
@@ -94,7 +95,7 @@ class Node:
             parallel,
             longest_pause_s=0.01,
         )
-        return await Walk(plan, means, emit or self.events.append).run()
+        return await Walk(plan, means, emit or self.take).run()
 
     async def apply(self, *, parallel: int = 8, **options: object) -> Report:
         """Plans and applies."""
@@ -110,6 +111,18 @@ class Node:
         calm.configure = calm.check = nothing
         assert (await calm.apply(prune=True)).ok
         assert (await self.plan()).changes == ()
+
+    def take(self, event: Event) -> None:
+        """Keeps what is told."""
+        self.events.append(event)
+        self.news.set()
+
+    async def until(self, moment: str) -> None:
+        """Waits until this was told, such as `lxc/101:start finished`."""
+        async with asyncio.timeout(10):
+            while moment not in self.told():
+                self.news.clear()
+                await self.news.wait()
 
     def told(self, *kinds: str) -> list[str]:
         """`lxc/101:start finished`, in order; all kinds, or these."""

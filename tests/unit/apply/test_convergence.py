@@ -1,6 +1,7 @@
 """Applying a plan leaves nothing to plan, from whatever state it starts."""
 
 import asyncio
+from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -8,6 +9,9 @@ from tests.unit.apply.nodes import Node, takes
 from tests.unit.plan.random_worlds import Situation, situations
 
 from phoenix_hypervisor.drivers.sim import MemoryStore, Timing
+from phoenix_hypervisor.drivers.sim.faults import When
+from phoenix_hypervisor.drivers.sim.rules import users
+from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Action
 from phoenix_hypervisor.model.errors import Retryable, UnknownOutcome
 from phoenix_hypervisor.model.plan import Plan
@@ -70,7 +74,7 @@ async def _converges_after_faults(one: Node, data: st.DataObject) -> None:
         return
     for _ in range(data.draw(st.integers(1, 6))):
         error = data.draw(st.sampled_from([Retryable("busy"), UnknownOutcome("no answer")]))
-        when = data.draw(st.sampled_from(["before", "halfway", "after"]))
+        when: When = data.draw(st.sampled_from(("before", "halfway", "after")))
         method = data.draw(st.sampled_from(METHODS))
         one.faults.fail(method, None, error, when=when, times=data.draw(st.integers(1, 9)))
     for _ in range(12):
@@ -108,25 +112,27 @@ async def _converges_after_cancel(one: Node, ticks: int) -> None:
     assert (await one.plan(prune=True)).changes == ()
 
 
-def test_a_destroyed_stack_leaves_nothing() -> None:
-    async def run(one: Node) -> None:
-        report = await one.walk(await one.plan_destroy())
-        assert report.ok
-        assert all(g.stack != "lab" for g in one.store.read().guests.values())
+@SLOW
+@given(situations())
+def test_a_destroyed_stack_leaves_only_what_others_use(situation: Situation) -> None:
+    one = node(situation)
+    with one.store.change() as world:
+        for kept in world.guests.values():
+            kept.fields["protected"] = False
+    guests = {a: replace(g, protected=False) for a, g in situation.folder.guests.items()}
+    one.folder = replace(situation.folder, guests=guests)
+    asyncio.run(_leaves_nothing(one))
 
-    @SLOW
-    @given(situations())
-    def holds(situation: Situation) -> None:
-        one = node(situation)
-        world = one.store.read()
-        for guest in world.guests.values():
-            guest.fields["protected"] = False
-        unprotected = {a: g for a, g in situation.folder.guests.items() if not g.protected}
-        folder = type(situation.folder)(situation.folder.folder, "lab", guests=unprotected)
-        if set(world.guests) <= {*unprotected} | {"lxc/201", "lxc/202"}:
-            asyncio.run(run(Node(folder, MemoryStore(world))))
 
-    holds()
+async def _leaves_nothing(one: Node) -> None:
+    before = others(one)
+    report = await one.walk(await one.plan_destroy())
+    assert (report.failed, report.ok) == ((), True)
+    assert others(one) == before
+    world = one.store.read()
+    assert [a for a, g in world.guests.items() if g.stack == "lab"] == []
+    left = [Address(a) for a, r in world.resources.items() if r.stack == "lab"]
+    assert all(users(world, resource) for resource in left)
 
 
 def test_the_actions_of_plans_are_all_reached() -> None:

@@ -6,14 +6,13 @@ from itertools import pairwise
 
 import pytest
 from tests.unit.apply.nodes import Node, takes
-from tests.unit.plan.worlds import NEW, OLD, desired, guest, plain, template
+from tests.unit.plan.worlds import desired, guest, plain, template
 
 from phoenix_hypervisor.apply.steps import HANDLERS, LIMITS_S
-from phoenix_hypervisor.drivers.sim import SimDriver, Timing
 from phoenix_hypervisor.drivers.sim.faults import When
-from phoenix_hypervisor.model.address import Address, lxc
+from phoenix_hypervisor.model.address import lxc
 from phoenix_hypervisor.model.change import Action, Change, Step
-from phoenix_hypervisor.model.desired import Guest, Volume
+from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import (
     Conflict,
@@ -146,12 +145,12 @@ async def test_a_look_that_fails_is_tried_again_too() -> None:
     plan = await node.plan()
     node.faults.fail("start", "lxc/101", UnknownOutcome("no answer"), when="after")
     walk = asyncio.create_task(node.walk(plan))
-    while "lxc/101:start started" not in node.told():
-        await asyncio.sleep(0)
+    await node.until("lxc/101:start started")
     node.faults.fail("observe", None, Retryable("busy", after_s=0.001))
     report = await walk
     assert report.ok
-    assert "busy; again" in [e.message for e in node.events if e.event == "retry"][0]
+    (told,) = (e.message for e in node.events if e.event == "retry")
+    assert told.startswith("busy; again")
 
 
 # Time limits, bugs, and cancellation from within

@@ -53,9 +53,7 @@ async def test_a_guest_is_configured_while_another_is_still_being_created() -> N
     node = Node(desired(guest(101), plain(102)), timing=Timing(seconds={"clone": 0.0}))
 
     async def until_the_other_is_made(wanted: Guest, tell: Tell) -> None:
-        async with asyncio.timeout(5):
-            while "lxc/102:create finished" not in node.told():
-                await asyncio.sleep(0.001)
+        await node.until("lxc/102:create finished")
 
     node.configure = until_the_other_is_made
     node.timing = Timing(seconds={"create": 0.03})
@@ -109,9 +107,7 @@ async def test_checks_keep_no_slot() -> None:
     node = Node(desired(guest(101), plain(102)))
 
     async def until_the_other_runs(wanted: Guest, tell: Tell) -> None:
-        async with asyncio.timeout(5):
-            while "lxc/102:start finished" not in node.told():
-                await asyncio.sleep(0.001)
+        await node.until("lxc/102:start finished")
 
     node.check = until_the_other_runs
     assert (await node.apply(parallel=1)).ok
@@ -215,9 +211,7 @@ async def test_an_empty_plan() -> None:
 async def stopped_at(node: Node, moment: str) -> list[str]:
     """Applies, is cancelled when this was told, and says what is half done."""
     task = asyncio.create_task(node.apply())
-    async with asyncio.timeout(5):
-        while moment not in node.told():
-            await asyncio.sleep(0.001)
+    await node.until(moment)
     task.cancel()
     report = await task
     assert (report.ok, report.interrupted, report.failed) == (False, True, ())
@@ -254,8 +248,7 @@ async def test_a_run_that_is_stopped_after_a_failure_tells_both() -> None:
     node = Node(desired(guest(101), guest(102)), configure=takes(30))
     node.faults.fail("create", "lxc/101", Conflict("taken"))
     task = asyncio.create_task(node.apply())
-    while "lxc/102:configure started" not in node.told():
-        await asyncio.sleep(0.001)
+    await node.until("lxc/102:configure started")
     task.cancel()
     report = await task
     assert report.interrupted
@@ -304,8 +297,7 @@ async def test_two_holders_are_kept_apart() -> None:
             return (await node.apply()).ok
 
     first = asyncio.create_task(apply())
-    while "lxc/900:configure started" not in node.told():
-        await asyncio.sleep(0.001)
+    await node.until("lxc/900:configure started")
     with pytest.raises(StackBusy, match="`phoenix apply --yes` by ada"):
         await apply()
     async with node.driver().hold("another", run):

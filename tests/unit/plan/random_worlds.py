@@ -107,7 +107,7 @@ RAW = st.lists(
 
 
 @st.composite
-def guests(draw: st.DrawFn, number: int = 101, **words: Any) -> Guest:
+def guests(draw: st.DrawFn, /, number: int = 101) -> Guest:
     """A container of any shape, made from a template."""
     given: dict[str, Any] = {
         "address": lxc(number),
@@ -133,7 +133,7 @@ def guests(draw: st.DrawFn, number: int = 101, **words: Any) -> Guest:
         "script": draw(st.sampled_from([None, None, Script(FOLDER / "run.sh")])),
         "protected": draw(st.sampled_from([False, False, False, True])),
     }
-    return Guest(**(given | words))
+    return Guest(**given)
 
 
 @st.composite
@@ -143,13 +143,14 @@ def folders(draw: st.DrawFn) -> Desired:
     made: list[Guest] = []
     for number in numbers:
         one = draw(guests(number))
-        if made and draw(st.booleans()):
+        cloned = draw(st.booleans())
+        if made and cloned:
             source = draw(st.sampled_from(made))
             one = replace(one, source=CloneOf(source.address, source.snapshot_name))
         others = [other.address for other in made]
         wanted = draw(st.lists(st.sampled_from(others), unique=True)) if others else []
         made.append(replace(one, dependencies=tuple(wanted)))
-    return desired(*draw(st.permutations(made)))
+    return desired(*draw(st.permutations(made)) if made else ())
 
 
 @st.composite

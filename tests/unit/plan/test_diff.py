@@ -1,8 +1,9 @@
 from phoenix_hypervisor.model.change import FieldChange
+from phoenix_hypervisor.model.desired import Json
 from phoenix_hypervisor.plan.diff import after, diff
 
-WANTED = {"memory_mb": 512, "network.eth0.address": "dhcp", "firewall": None}
-SEEN = {
+WANTED: dict[str, Json] = {"memory_mb": 512, "network.eth0.address": "dhcp", "firewall": None}
+SEEN: dict[str, Json] = {
     "memory_mb": 256,
     "swap_mb": 64,
     "boot.order": 3,

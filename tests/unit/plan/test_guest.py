@@ -66,9 +66,9 @@ class Case:
     others: tuple[Guest, ...] = field(default=())
 
 
-def moved(wanted: Guest, steps: str, impact: Impact, fields: str, **was: Any) -> tuple[Any, ...]:
+def moved(title: str, wanted: Guest, steps: str, impact: Impact, fields: str, **was: Any) -> Case:
     """A complete guest that differs in the words `was`, and so is updated."""
-    return wanted, seen(replace(wanted, **was)), UPDATE, steps, impact, fields
+    return Case(title, wanted, seen(replace(wanted, **was)), UPDATE, steps, impact, fields)
 
 
 OVER = "stop update start check"
@@ -108,60 +108,59 @@ CASES = [
         None,
     ),
     # One kind of field after the other.
-    Case("memory", *moved(WEB, ON, LIVE, "memory_mb", memory_mb=256), reason="memory_mb differs"),
-    Case("cores", *moved(WEB, ON, LIVE, "cores", cores=4)),
-    Case("swap", *moved(replace(WEB, swap_mb=0), ON, LIVE, "swap_mb", swap_mb=64)),
-    Case("larger disk", *moved(WEB, ON, LIVE, "disk_gb", disk_gb=4)),
-    Case("protected from now on", *moved(replace(WEB, protected=True), ON, LIVE, "protected",
-                                         protected=False)),
-    Case("no longer protected", *moved(WEB, ON, LIVE, "protected", protected=True)),
-    Case("start with the host", *moved(at_boot(WEB), ON, LIVE, "boot.at_boot", boot=Boot())),
-    Case("firewall", *moved(replace(WEB, firewall=Firewall(enabled=True)), ON, LIVE, "firewall",
-                            firewall=None)),
-    Case("no firewall", *moved(WEB, ON, LIVE, "firewall", firewall=Firewall(
-        enabled=True, rules=(FirewallRule("in", "ACCEPT"),)))),
-    Case("nameservers", *moved(WEB, ON, LIVE, "network.eth0.nameservers",
-                               nics=(replace(NIC, nameservers=("9.9.9.9",)),))),
-    Case("new mount", *moved(replace(WEB, mounts=(SHARED,)), ON, LIVE,
-                             "mounts./srv/shared.read_only mounts./srv/shared.source", mounts=())),
-    Case("new volume", *moved(replace(WEB, volumes=(DATA,)), ON, LIVE,
+    moved("memory", WEB, ON, LIVE, "memory_mb", memory_mb=256),
+    moved("cores", WEB, ON, LIVE, "cores", cores=4),
+    moved("swap", replace(WEB, swap_mb=0), ON, LIVE, "swap_mb", swap_mb=64),
+    moved("larger disk", WEB, ON, LIVE, "disk_gb", disk_gb=4),
+    moved("protected from now on", replace(WEB, protected=True), ON, LIVE, "protected",
+                                         protected=False),
+    moved("no longer protected", WEB, ON, LIVE, "protected", protected=True),
+    moved("start with the host", at_boot(WEB), ON, LIVE, "boot.at_boot", boot=Boot()),
+    moved("firewall", replace(WEB, firewall=Firewall(enabled=True)), ON, LIVE, "firewall",
+                            firewall=None),
+    moved("no firewall", WEB, ON, LIVE, "firewall", firewall=Firewall(
+        enabled=True, rules=(FirewallRule("in", "ACCEPT"),))),
+    moved("nameservers", WEB, ON, LIVE, "network.eth0.nameservers",
+                               nics=(replace(NIC, nameservers=("9.9.9.9",)),)),
+    moved("new mount", replace(WEB, mounts=(SHARED,)), ON, LIVE,
+                             "mounts./srv/shared.read_only mounts./srv/shared.source", mounts=()),
+    moved("new volume", replace(WEB, volumes=(DATA,)), ON, LIVE,
                               "volumes.data.pool volumes.data.size_gb volumes.data.target",
-                              volumes=())),
-    Case("larger volume", *moved(replace(WEB, volumes=(DATA,)), ON, LIVE, "volumes.data.size_gb",
-                                 volumes=(replace(DATA, size_gb=2),))),
-    Case("name", *moved(WEB, OVER, RESTART, "name", name="old")),
-    Case("nesting", *moved(WEB, OVER, RESTART, "nesting", nesting=True)),
-    Case("privileged", *moved(WEB, OVER, RESTART, "unprivileged", unprivileged=False)),
-    Case("raw option", *moved(WEB, OVER, RESTART, "raw.lxc.tty.max", raw=(("lxc.tty.max", "2"),))),
-    Case("address", *moved(WEB, OVER, RESTART, "network.eth0.address",
-                           nics=(replace(NIC, address="10.0.0.9/24"),))),
-    Case("gateway", *moved(WEB, OVER, RESTART, "network.eth0.gateway",
-                           nics=(replace(NIC, gateway=None),))),
-    Case("bridge", *moved(WEB, OVER, RESTART, "network.eth0.bridge",
-                          nics=(replace(NIC, bridge="vmbr1"),))),
-    Case("MAC dropped from the files", *moved(WEB, OVER, RESTART, "network.eth0.mac",
-                                              nics=(replace(NIC, mac="02:00:00:00:00:01"),))),
-    Case("second card dropped", *moved(WEB, OVER, RESTART, "network.eth1.bridge",
-                                       nics=(NIC, Nic("eth1", "vmbr0")))),
-    Case("mount dropped", *moved(WEB, OVER, RESTART,
+                              volumes=()),
+    moved("larger volume", replace(WEB, volumes=(DATA,)), ON, LIVE, "volumes.data.size_gb",
+                                 volumes=(replace(DATA, size_gb=2),)),
+    moved("name", WEB, OVER, RESTART, "name", name="old"),
+    moved("nesting", WEB, OVER, RESTART, "nesting", nesting=True),
+    moved("privileged", WEB, OVER, RESTART, "unprivileged", unprivileged=False),
+    moved("raw option", WEB, OVER, RESTART, "raw.lxc.tty.max", raw=(("lxc.tty.max", "2"),)),
+    moved("address", WEB, OVER, RESTART, "network.eth0.address",
+                           nics=(replace(NIC, address="10.0.0.9/24"),)),
+    moved("gateway", WEB, OVER, RESTART, "network.eth0.gateway",
+                           nics=(replace(NIC, gateway=None),)),
+    moved("bridge", WEB, OVER, RESTART, "network.eth0.bridge",
+                          nics=(replace(NIC, bridge="vmbr1"),)),
+    moved("MAC dropped from the files", WEB, OVER, RESTART, "network.eth0.mac",
+                                              nics=(replace(NIC, mac="02:00:00:00:00:01"),)),
+    moved("second card dropped", WEB, OVER, RESTART, "network.eth1.bridge",
+                                       nics=(NIC, Nic("eth1", "vmbr0"))),
+    moved("mount dropped", WEB, OVER, RESTART,
                                  "mounts./srv/shared.read_only mounts./srv/shared.source",
-                                 mounts=(SHARED,))),
-    Case("mount from elsewhere", *moved(replace(WEB, mounts=(SHARED,)), OVER, RESTART,
+                                 mounts=(SHARED,)),
+    moved("mount from elsewhere", replace(WEB, mounts=(SHARED,)), OVER, RESTART,
                                         "mounts./srv/shared.source",
-                                        mounts=(replace(SHARED, source="/mnt/old"),))),
-    Case("volume mounted elsewhere", *moved(replace(WEB, volumes=(DATA,)), OVER, RESTART,
+                                        mounts=(replace(SHARED, source="/mnt/old"),)),
+    moved("volume mounted elsewhere", replace(WEB, volumes=(DATA,)), OVER, RESTART,
                                             "volumes.data.target",
-                                            volumes=(replace(DATA, target="/old"),))),
-    Case("volume dropped", *moved(WEB, OVER, DESTRUCTIVE,
+                                            volumes=(replace(DATA, target="/old"),)),
+    moved("volume dropped", WEB, OVER, DESTRUCTIVE,
                                   "volumes.data.pool volumes.data.size_gb volumes.data.target",
-                                  volumes=(DATA,))),
-    Case("smaller volume", *moved(replace(WEB, volumes=(DATA,)), OVER, DESTRUCTIVE,
-                                  "volumes.data.size_gb", volumes=(replace(DATA, size_gb=9),))),
-    Case("volume in another pool", *moved(replace(WEB, volumes=(DATA,)), OVER, DESTRUCTIVE,
+                                  volumes=(DATA,)),
+    moved("smaller volume", replace(WEB, volumes=(DATA,)), OVER, DESTRUCTIVE,
+                                  "volumes.data.size_gb", volumes=(replace(DATA, size_gb=9),)),
+    moved("volume in another pool", replace(WEB, volumes=(DATA,)), OVER, DESTRUCTIVE,
                                           "volumes.data.pool",
-                                          volumes=(replace(DATA, pool="old"),))),
-    Case("live and restart at once", *moved(WEB, OVER, RESTART, "cores name", cores=2, name="old"),
-         reason="cores, name differ from the files"),
+                                          volumes=(replace(DATA, pool="old"),)),
+    moved("live and restart at once", WEB, OVER, RESTART, "cores name", cores=2, name="old"),
     Case("root disk in another pool", WEB, seen(replace(WEB, pool="old")), REPLACE,
          "delete create start configure check", DESTRUCTIVE, "pool", "its root disk is lost"),
     Case("smaller disk, and more", WEB, seen(replace(WEB, disk_gb=9, cores=2)), REPLACE,
@@ -234,6 +233,13 @@ def test_decision(case: Case) -> None:
     assert case.reason in "; ".join(found.reasons)
     assert bool(found.reasons) is (case.action is not None)
     assert found.refusals == ()
+
+
+def test_the_reason_names_all_that_differs() -> None:
+    (one,) = decision(moved("", WEB, ON, LIVE, "", memory_mb=256)).reasons
+    assert one == "memory_mb differs from the files"
+    (two,) = decision(moved("", WEB, OVER, RESTART, "", cores=2, name="old")).reasons
+    assert two == "cores, name differ from the files"
 
 
 def test_fields_tell_before_and_after() -> None:

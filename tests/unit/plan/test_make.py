@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.plan.worlds import (
@@ -13,7 +14,6 @@ from tests.unit.plan.worlds import (
     clone,
     complete,
     desired,
-    guest,
     names,
     observed,
     plain,
@@ -167,7 +167,7 @@ def test_the_same_input_gives_the_same_plan_in_any_order_of_the_world() -> None:
     world = complete(FOLDER)
     others = {lxc(n): seen(plain(n), stack=STACK) for n in (300, 301)}
     first = replace(world, guests={**world.guests, **others}, resources={})
-    turned = replace(first, guests=dict(reversed(first.guests.items())))
+    turned = replace(first, guests=dict(reversed(list(first.guests.items()))))
     assert planned(FOLDER, first, prune=True) == planned(FOLDER, turned, prune=True)
 
 
@@ -196,7 +196,7 @@ def differing(basis: dict[str, str]) -> set[str]:
         ({"token": "digest"}, False),
     ],
 )
-def test_what_moves_the_live_side(words: dict[str, object], moves: bool) -> None:
+def test_what_moves_the_live_side(words: dict[str, Any], moves: bool) -> None:
     world = replace(WORLD, guests={**WORLD.guests, lxc(101): seen(DATABASE, **words)})
     expected = {"live lxc/101"} if moves else set()
     assert differing(dict(planned(FOLDER, world).basis)) == expected

@@ -38,7 +38,7 @@ def plans(situation: Situation, *, prune: bool, targets: frozenset[Address]) -> 
 @FAST
 @given(situations(), st.booleans(), st.data())
 def test_every_plan_can_be_walked(situation: Situation, prune: bool, data: st.DataObject) -> None:
-    addresses = sorted({*situation.folder.guests, *situation.world.guests})
+    addresses = sorted(map(Address, {*situation.folder.guests, *situation.world.guests}))
     targets = (
         frozenset(data.draw(st.sets(st.sampled_from(addresses)))) if addresses else frozenset()
     )

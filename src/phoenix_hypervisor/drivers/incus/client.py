@@ -26,6 +26,7 @@ from phoenix_hypervisor.model.errors import (
 _SOCKETS = ("/run/incus/unix.socket", "/var/lib/incus/unix.socket")
 _BUSY_MARKS = (
     "matching non-reusable operation",
+    "Failed to delete bridge children interfaces",
     "is busy",
     "busy running",
     "already running a",

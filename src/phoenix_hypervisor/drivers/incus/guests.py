@@ -50,6 +50,8 @@ class Guests:
         # A clone got its source's keys and devices too: set to exactly what is wanted.
         await self._replace(guest, body["config"], body["devices"])
         await self._hand_over(guest, desired, tell)
+        if isinstance(guest.source, CloneOf):
+            await self._inside.forget_identity(guest.address)
         await self._inside.write(guest)
         await self._patch(guest.address, {names.STATE: names.COMPLETE})
 

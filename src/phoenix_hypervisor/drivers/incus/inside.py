@@ -61,6 +61,10 @@ class Inside:
         """Writes certificates and package sources; certificates are taken in at the next start."""
         await self._put(address, {**handed.files, _NEW_CERTIFICATES: b""})
 
+    async def forget_identity(self, address: Address) -> None:
+        """A clone boots with a machine id of its own: two with one id would share a DHCP lease."""
+        await self._put(address, {"/etc/machine-id": b""})
+
     async def write(self, guest: Guest) -> None:
         """Writes host name, network and firewall as the files say."""
         files = {"/etc/hostname": guest.name + "\n", "/etc/hosts": network.hosts(guest)}

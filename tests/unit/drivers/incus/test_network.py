@@ -27,9 +27,7 @@ STATIC = Nic("eth0", "vmbr0", "10.0.0.5/24", "10.0.0.1", ("9.9.9.9", "fd00::53")
     ],
 )
 def test_unit(nic: Nic, lines: list[str]) -> None:
-    assert network.unit(nic) == "\n".join(
-        ["[Match]", "Name=eth0", "", "[Network]", *lines, ""]
-    )
+    assert network.unit(nic) == "\n".join(["[Match]", "Name=eth0", "", "[Network]", *lines, ""])
 
 
 def test_the_unit_wins_over_what_images_bring() -> None:
