@@ -22,7 +22,7 @@ async def achieved(step: Step, change: Change, means: Means) -> bool:
         return snapshot is not None and snapshot.fingerprint == seen.fingerprint
     states = {
         "create": seen.complete and seen.stack == means.desired.stack,
-        "start": False,
+        "start": seen.state == "running",
         "stop": seen.state == "stopped",
     }
     return states.get(step.name, False)

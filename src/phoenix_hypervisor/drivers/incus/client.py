@@ -66,6 +66,10 @@ class Client:
         """The `metadata` of a read. `project` None: a global thing; empty: the driver's own."""
         return (await self._call("GET", path, project=project, query=query))["metadata"]
 
+    async def listed(self, path: str, *, project: str | None = "", depth: int = 1) -> list[Any]:
+        """All things of a kind, with what they hold. Incus says null where there is none."""
+        return await self.get(path, project=project, recursion=str(depth)) or []
+
     async def get_with_etag(self, path: str) -> tuple[Any, str]:
         """A read with the ETag that a later `replace` must bring."""
         answer = await self._call("GET", path)

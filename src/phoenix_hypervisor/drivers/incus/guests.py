@@ -195,12 +195,12 @@ class Guests:
         await self._client.send("DELETE", _path(address))
 
     async def _managed_bridges(self) -> list[str]:
-        found = await self._client.get("/1.0/networks", project="default", recursion="1")
+        found = await self._client.listed("/1.0/networks", project="default")
         return [network["name"] for network in found if network["managed"]]
 
     async def _need_bridges(self, guest: Guest) -> None:
         # Incus takes a card on a bridge that is not there, and fails only at the start.
-        found = await self._client.get("/1.0/networks", project="default", recursion="1")
+        found = await self._client.listed("/1.0/networks", project="default")
         known = {network["name"] for network in found if network["type"] == "bridge"}
         if missing := sorted({nic.bridge for nic in guest.nics} - known):
             raise NotFound(f"{guest.address}: there is no bridge {', '.join(missing)}")

@@ -102,7 +102,7 @@ def _swapped(word: int) -> int:
 
 async def _instances(client: Client) -> list[dict[str, Any]]:
     try:
-        found: list[dict[str, Any]] = await client.get("/1.0/instances", recursion="2")
+        found: list[dict[str, Any]] = await client.listed("/1.0/instances", depth=2)
     except NotFound:
         return []  # the project is not there yet
     return found
@@ -120,6 +120,6 @@ async def _volume_sizes(
     sizes: dict[tuple[str, str], str] = {}
     for pool in sorted(pools):
         path = f"/1.0/storage-pools/{pool}/volumes/custom"
-        for volume in await client.get(path, recursion="1"):
+        for volume in await client.listed(path):
             sizes[(pool, volume["name"])] = volume["config"].get("size", "")
     return sizes

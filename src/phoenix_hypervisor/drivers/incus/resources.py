@@ -26,8 +26,8 @@ class Resources:
 
     async def observe(self) -> dict[Address, SeenResource]:
         """All pools and bridges of this daemon and all plain bridges of the machine."""
-        pools = await self._client.get("/1.0/storage-pools", project=None, recursion="1")
-        networks = await self._client.get("/1.0/networks", project="default", recursion="1")
+        pools = await self._client.listed("/1.0/storage-pools", project=None)
+        networks = await self._client.listed("/1.0/networks", project="default")
         found: dict[Address, SeenResource] = {}
         for pool in pools:
             where = addresses.storage(pool["name"])

@@ -28,9 +28,9 @@ class Volumes:
     async def delete_of(self, address: Address, but: AbstractSet[str] = frozenset()) -> None:
         """Deletes a guest's volumes, except those of these names."""
         kept = {names.volume(address, name) for name in but}
-        for pool in await self._client.get("/1.0/storage-pools", project=None, recursion="1"):
+        for pool in await self._client.listed("/1.0/storage-pools", project=None):
             path = _folder(pool["name"])
-            for volume in await self._client.get(path, recursion="1"):
+            for volume in await self._client.listed(path):
                 if self._belongs(volume, address) and volume["name"] not in kept:
                     await self._client.send("DELETE", f"{path}/{volume['name']}")
 
