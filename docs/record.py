@@ -2,10 +2,11 @@
 """Records `make up` twice in a terminal of its own and draws the picture that the README shows.
 
 Nothing is staged: the commands run in a pseudo terminal, what they write is replayed until only
-what a person would see at the end is left, and the times are measured around them. Run
-`make down` first, for a first `make up` that makes everything.
+what a person would see at the end is left, and the times are measured around them. Only pip's
+warnings are left out: they tell of the machine, not of Phoenix. Run `make down` first, for a
+first `make up` that makes everything.
 
-    make down; .venv/bin/python docs/record.py [FOLDER OF A CLONE]
+    make down; .venv/bin/python docs/record.py [FOLDER OF A FRESH CLONE]
 """
 
 import fcntl
@@ -30,6 +31,7 @@ PICTURE = ROOT / "docs" / "images" / "make-up.svg"
 _COMMAND = ("make", "--no-print-directory", "up")
 _COLUMNS, _ROWS = 110, 50
 _PIECE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\n|[^\x1b\r\n]+")
+_OF_PIP = re.compile(r"(\x1b\[[0-9;]*m)*WARNING: ")
 _FONT_FROM_ELSEWHERE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
@@ -94,7 +96,7 @@ def seen(written: str) -> list[str]:
             at = max(at - int(piece[2:-1] or 1), 0)
         elif piece == "\x1b[2K":
             rows[at] = ""
-    return [row.rstrip() for row in rows if row.strip()]
+    return [row.rstrip() for row in rows if row.strip() and not _OF_PIP.match(row)]
 
 
 def drawn(lines: list[str]) -> str:

@@ -7,7 +7,7 @@ folder=examples/quickstart
 
 if on_proxmox; then
     say "this is a Proxmox node: Incus is not installed, since it would remove Proxmox's own LXC."
-    say "To apply a folder to this node instead:"
+    say "To apply a folder to this node instead, as soon as the proxmox driver is there (not yet):"
     say "    lab/venv.sh && .venv/bin/phoenix --dir FOLDER --on proxmox apply"
     exit 1
 fi

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from phoenix_hypervisor.config.reader import Mark, Reader
+from phoenix_hypervisor.config.tokens import Fault
 from phoenix_hypervisor.model.problem import Problem, Severity
-
-from .reader import Mark, Reader
-from .tokens import Fault
 
 Pointer = tuple[str | int, ...]
 

@@ -5,19 +5,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from phoenix_hypervisor.config.document import Document, Pointer
+from phoenix_hypervisor.config.words.base import Words
+from phoenix_hypervisor.config.words.cloud import CloudFile
+from phoenix_hypervisor.config.words.hypervisor import HypervisorFile
+from phoenix_hypervisor.config.words.lxc import Container, LxcFile
+from phoenix_hypervisor.config.words.vm import Machine, VmFile
 from phoenix_hypervisor.model import address
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.check import Check
 from phoenix_hypervisor.model.desired import FeatureUse
 from phoenix_hypervisor.model.feature import FeatureOptions
 from phoenix_hypervisor.model.problem import Problem
-
-from .document import Document, Pointer
-from .words.base import Words
-from .words.cloud import CloudFile
-from .words.hypervisor import HypervisorFile
-from .words.lxc import Container, LxcFile
-from .words.vm import Machine, VmFile
 
 HYPERVISOR = "phoenix_hypervisor_config.json"
 LXC = "phoenix_lxc_configs.json"

@@ -12,11 +12,10 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from phoenix_hypervisor.config import models, told
+from phoenix_hypervisor.config.document import Document, Pointer, pointer
+from phoenix_hypervisor.config.words.base import is_comment
 from phoenix_hypervisor.model.problem import Problem
-
-from . import models, told
-from .document import Document, Pointer, pointer
-from .words.base import is_comment
 
 M = TypeVar("M", bound=BaseModel)
 Where = Callable[[Pointer], Pointer]

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from phoenix_hypervisor.config.desire import desire
+from phoenix_hypervisor.config.folder import FILES, Vocabulary
+from phoenix_hypervisor.config.reading import read
+from phoenix_hypervisor.config.rules import problems as broken_rules
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.problem import Problem
-
-from .desire import desire
-from .folder import FILES, Vocabulary
-from .reading import read
-from .rules import problems as broken_rules
 
 __all__ = ["Loaded", "Vocabulary", "load"]
 

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from .document import Pointer
-from .words.base import Words
+from phoenix_hypervisor.config.document import Pointer
+from phoenix_hypervisor.config.words.base import Words
 
 MOST_LABELS = 5
 

@@ -1,9 +1,9 @@
 """Which bridge a guest is plugged into, and what the host file says of bridges."""
 
-from .folder import AnyEntry, Folder
-from .words.host import Interface
-from .words.hypervisor import HypervisorFile
-from .words.vm import Machine
+from phoenix_hypervisor.config.folder import AnyEntry, Folder
+from phoenix_hypervisor.config.words.host import Interface
+from phoenix_hypervisor.config.words.hypervisor import HypervisorFile
+from phoenix_hypervisor.config.words.vm import Machine
 
 DEFAULT_BRIDGE = "vmbr0"
 """The bridge that Proxmox VE's installer makes."""

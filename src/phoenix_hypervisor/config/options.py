@@ -4,19 +4,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from phoenix_hypervisor.config import told
+from phoenix_hypervisor.config.document import Document, Pointer
+from phoenix_hypervisor.config.folder import Spot, Vocabulary
+from phoenix_hypervisor.config.judge import Where, judge
+from phoenix_hypervisor.config.vllm import options_of
+from phoenix_hypervisor.config.words.base import is_comment, is_unset
+from phoenix_hypervisor.config.words.lxc import Container
+from phoenix_hypervisor.config.words.vm import Machine
 from phoenix_hypervisor.model.check import Check
 from phoenix_hypervisor.model.desired import FeatureUse
 from phoenix_hypervisor.model.feature import FeatureOptions
 from phoenix_hypervisor.model.problem import Problem
-
-from . import told
-from .document import Document, Pointer
-from .folder import Spot, Vocabulary
-from .judge import Where, judge
-from .vllm import options_of
-from .words.base import is_comment, is_unset
-from .words.lxc import Container
-from .words.vm import Machine
 
 PLANNED = (
     "base_setup",

@@ -8,9 +8,9 @@ library's for every valid document (a property test proves it).
 import re
 from typing import Any
 
-from .brackets import askew
-from .strings import unescape
-from .tokens import (
+from phoenix_hypervisor.config.brackets import askew
+from phoenix_hypervisor.config.strings import unescape
+from phoenix_hypervisor.config.tokens import (
     BARE_KEY,
     BARE_WORD,
     COMMENT,

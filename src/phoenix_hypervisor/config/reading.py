@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from phoenix_hypervisor.model.problem import Problem
-
-from . import told
-from .document import Document, Pointer, read_document
-from .folder import (
+from phoenix_hypervisor.config import told
+from phoenix_hypervisor.config.document import Document, Pointer, read_document
+from phoenix_hypervisor.config.folder import (
     CLOUD,
     HYPERVISOR,
     LXC,
@@ -20,13 +18,14 @@ from .folder import (
     Spot,
     Vocabulary,
 )
-from .judge import judge
-from .options import Options, known_features, split
-from .words.base import Words
-from .words.cloud import CloudFile
-from .words.hypervisor import HypervisorFile
-from .words.lxc import Container, LxcFile
-from .words.vm import Machine, VmFile
+from phoenix_hypervisor.config.judge import judge
+from phoenix_hypervisor.config.options import Options, known_features, split
+from phoenix_hypervisor.config.words.base import Words
+from phoenix_hypervisor.config.words.cloud import CloudFile
+from phoenix_hypervisor.config.words.hypervisor import HypervisorFile
+from phoenix_hypervisor.config.words.lxc import Container, LxcFile
+from phoenix_hypervisor.config.words.vm import Machine, VmFile
+from phoenix_hypervisor.model.problem import Problem
 
 W = TypeVar("W", bound=Words)
 G = TypeVar("G", Container, Machine)

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from .folder import Vocabulary
-from .schema import Schema, schemas
+from phoenix_hypervisor.config.folder import Vocabulary
+from phoenix_hypervisor.config.schema import Schema, schemas
 
 _HEAD = """\
 # Configuration reference

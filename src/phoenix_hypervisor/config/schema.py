@@ -5,14 +5,14 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from . import models
-from .folder import CLOUD, HYPERVISOR, LXC, VM, Vocabulary
-from .options import PLANNED_CHECKS, known_features
-from .words.base import Words
-from .words.cloud import CloudFile
-from .words.hypervisor import HypervisorFile
-from .words.lxc import Container, LxcFile
-from .words.vm import Machine, VmFile
+from phoenix_hypervisor.config import models
+from phoenix_hypervisor.config.folder import CLOUD, HYPERVISOR, LXC, VM, Vocabulary
+from phoenix_hypervisor.config.options import PLANNED_CHECKS, known_features
+from phoenix_hypervisor.config.words.base import Words
+from phoenix_hypervisor.config.words.cloud import CloudFile
+from phoenix_hypervisor.config.words.hypervisor import HypervisorFile
+from phoenix_hypervisor.config.words.lxc import Container, LxcFile
+from phoenix_hypervisor.config.words.vm import Machine, VmFile
 
 Schema = dict[str, Any]
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from .folder import AnyEntry, Folder
-from .words.lxc import Container
-from .words.shared import Volume
+from phoenix_hypervisor.config.folder import AnyEntry, Folder
+from phoenix_hypervisor.config.words.lxc import Container
+from phoenix_hypervisor.config.words.shared import Volume
 
 LXC_MEMORY_MB = 512
 LXC_CORES = 1

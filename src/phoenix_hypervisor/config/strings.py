@@ -1,6 +1,6 @@
 """What stands between two quotes: escapes to characters, with every mistake in them told."""
 
-from .tokens import CONTROL, ESCAPE, ESCAPES
+from phoenix_hypervisor.config.tokens import CONTROL, ESCAPE, ESCAPES
 
 Trouble = tuple[int, str, str]
 """Offset in the text between the quotes, message, hint."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from .document import Pointer
-from .words.lxc import Container
+from phoenix_hypervisor.config.document import Pointer
+from phoenix_hypervisor.config.words.lxc import Container
 
 _FLAT = {
     "vllm_model": "model",

@@ -5,6 +5,6 @@ from multiprocessing.connection import Connection
 
 def enter(packed: bytes, pipe: Connection) -> None:
     """Runs a pickled job in a worker process, where all of this is imported already."""
-    from .worker import main
+    from phoenix_hypervisor.configure.worker import main
 
     main(packed, pipe)

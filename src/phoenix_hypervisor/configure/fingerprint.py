@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from phoenix_hypervisor.configure.job import SCRIPT
+from phoenix_hypervisor.configure.plain import plain
 from phoenix_hypervisor.model.desired import Desired, Guest, Json, Script
 from phoenix_hypervisor.model.errors import PhoenixError
 from phoenix_hypervisor.model.feature import Feature
 from phoenix_hypervisor.model.secret import Secret
-
-from .job import SCRIPT
-from .plain import plain
 
 PROTOCOL = 1
 """Raised when what configuring does to a guest changes by itself: all guests are then done anew."""

@@ -5,7 +5,7 @@ from typing import Any
 from pyinfra.api import connectors
 from pyinfra.operations import apt, files, git, pip, postgres, server, systemd
 
-from . import worker
+from phoenix_hypervisor.configure import worker
 
 untyped: Any = connectors
 untyped.get_all_connectors()  # pyinfra imports all of them for its first inventory

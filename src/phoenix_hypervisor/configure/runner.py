@@ -11,15 +11,23 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Self
 
+from phoenix_hypervisor.configure.entry import enter
+from phoenix_hypervisor.configure.job import (
+    ConfigureResult,
+    Failed,
+    FeatureTask,
+    Job,
+    Message,
+    Progress,
+    ScriptTask,
+    Task,
+)
+from phoenix_hypervisor.configure.plain import secrets_in
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed, PhoenixError, TimedOut
 from phoenix_hypervisor.model.feature import Feature, Inside
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.shell.leftovers import end_run
-
-from .entry import enter
-from .job import ConfigureResult, Failed, FeatureTask, Job, Message, Progress, ScriptTask, Task
-from .plain import secrets_in
 
 _GRACE_S = 20.0
 """How long a worker may take, once its time is over, to end the command and to tell so."""

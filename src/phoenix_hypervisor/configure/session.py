@@ -17,10 +17,9 @@ from pyinfra.api.exceptions import NestedOperationError, PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State, StateStage
 
+from phoenix_hypervisor.configure.connector import LINK, Link, Ran, ShellConnector
+from phoenix_hypervisor.configure.job import FeatureTask
 from phoenix_hypervisor.model.errors import ConfigureFailed, PhoenixError, TimedOut
-
-from .connector import LINK, Link, Ran, ShellConnector
-from .job import FeatureTask
 
 _KEPT_LOG_LINES = 20
 _COMMAND_CHARS = 500

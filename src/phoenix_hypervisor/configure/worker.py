@@ -11,18 +11,25 @@ import time
 import traceback
 from multiprocessing.connection import Connection
 
+from phoenix_hypervisor.configure import identity
+from phoenix_hypervisor.configure.connector import Link
+from phoenix_hypervisor.configure.job import (
+    ConfigureResult,
+    Failed,
+    FeatureTask,
+    Job,
+    Message,
+    Progress,
+    ScriptTask,
+)
+from phoenix_hypervisor.configure.record import FOLDER, Record
+from phoenix_hypervisor.configure.redact import Redactor
+from phoenix_hypervisor.configure.session import Session
 from phoenix_hypervisor.model.errors import ConfigureFailed, PhoenixError, TimedOut, Unreachable
 from phoenix_hypervisor.shell import Shell
 from phoenix_hypervisor.shell.answer import text
 from phoenix_hypervisor.shell.leftovers import RUN_ENV, end_run, give_back, take_over
 from phoenix_hypervisor.shell.shell import Output
-
-from . import identity
-from .connector import Link
-from .job import ConfigureResult, Failed, FeatureTask, Job, Message, Progress, ScriptTask
-from .record import FOLDER, Record
-from .redact import Redactor
-from .session import Session
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PROGRESS_EVERY_S = 0.1

@@ -7,7 +7,7 @@ difference: none, where nothing differs.
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from . import _scram
+from phoenix_hypervisor.features import _scram
 
 SEEN_ROLES = (
     "select coalesce(json_object_agg(rolname, json_build_object("

@@ -5,9 +5,8 @@ import re
 import shlex
 from pathlib import Path
 
+from phoenix_hypervisor.features._release import Tree, upload
 from phoenix_hypervisor.model.errors import ConfigureFailed
-
-from ._release import Tree, upload
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 READY = ".phoenix-ready"
@@ -19,7 +18,7 @@ def from_folder(root: str, folder: Path, python: str) -> str:
 
     Another Python makes another release, since a virtual environment belongs to one version.
     """
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     tree = Tree.of_folder(folder)
     digest = tree.digest(_system.ask(f"{python} --version"))
@@ -33,7 +32,7 @@ def from_git(root: str, url: str, ref: str, token: str | None, python: str) -> s
     A `token` reaches Git through its environment: not through arguments, and not into a file.
     Raises `ConfigureFailed` where the repository doesn't have `ref`.
     """
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     _system.install("git", "ca-certificates")
     stdin = f"{token}\n" if token else None
@@ -96,7 +95,7 @@ def make_venv(root: str, digest: str, python: str, requirements: str | None) -> 
     installation. Packages come from where the guest's own pip is told to look (pip.conf), nowhere
     else. Raises `ConfigureFailed` where the source lacks its requirements.
     """
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     release = f"{root}/releases/{digest}"
     venv = f"{root}/venvs/{_venv_key(release, digest, python, requirements)}"
@@ -131,7 +130,7 @@ def _venv_key(release: str, digest: str, python: str, requirements: str | None) 
 
     Requirements that name other files belong to their release alone.
     """
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     if not requirements:
         return digest

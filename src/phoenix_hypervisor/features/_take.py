@@ -29,7 +29,7 @@ def differing(files: Sequence[NewFile]) -> list[NewFile]:
     """Those files that the guest has not, or with another content. Asks for checksums, not for
     contents: some hold secrets. Must be called in a deploy function.
     """
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     return [
         file
@@ -54,7 +54,7 @@ def take(
     ones are back. Returns whether anything was done: nothing, where all is so already and `force`
     isn't set. Must be called in a deploy function.
     """
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     changed = differing(files)
     wanted = dict(links or {})

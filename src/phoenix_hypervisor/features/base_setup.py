@@ -11,13 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from phoenix_hypervisor.model.desired import Desired, Guest
-from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
-from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
-from phoenix_hypervisor.model.secret import Secret
-
-from ._guests import find, static_ip
-from ._words import (
+from phoenix_hypervisor.features._guests import find, static_ip
+from phoenix_hypervisor.features._words import (
     AbsolutePath,
     AddressOf,
     HostName,
@@ -25,6 +20,10 @@ from ._words import (
     PlainText,
     UserName,
 )
+from phoenix_hypervisor.model.desired import Desired, Guest
+from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
+from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
+from phoenix_hypervisor.model.secret import Secret
 
 CERTIFICATES = "/usr/local/share/ca-certificates"
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----")
@@ -120,7 +119,7 @@ class BaseSetup(Feature[BaseSetupOptions]):
 
     def deploy(self, options: BaseSetupOptions, inside: Inside) -> None:
         """Each part compares first, and changes only what differs."""
-        from . import _system
+        from phoenix_hypervisor.features import _system
 
         users = [*options.users, *map(User.model_validate, inside.inputs["users"])]
         _system.install("ca-certificates", "tzdata", *_packages(options, users))
@@ -151,7 +150,7 @@ def _packages(options: BaseSetupOptions, users: Sequence[User]) -> list[str]:
 def _name(options: BaseSetupOptions, inside: Inside) -> None:
     from pyinfra.operations import files
 
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     name = options.hostname or host_name(inside.guest.name)
     _system.text_file("/etc/hostname", f"{name}\n")
@@ -180,7 +179,7 @@ def host_lines(name: str, domain: str | None, hosts: Mapping[str, str]) -> list[
 def _time_zone(zone: str | None) -> None:
     from pyinfra.operations import files
 
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     if zone is None:
         return
@@ -199,7 +198,7 @@ def _time_zone(zone: str | None) -> None:
 
 
 def _locale(locale: str) -> None:
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     # `locale -a` says en_US.utf8 for en_US.UTF-8.
     known = {line.lower().replace("-", "") for line in _system.ask("locale -a").splitlines()}
@@ -238,7 +237,7 @@ def certificates(text: str, where: str) -> dict[str, str]:
 
 
 def _certificates(wanted: Sequence[str], folder: Path) -> None:
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     files: dict[str, str] = {}
     for text in wanted:
@@ -258,7 +257,7 @@ def _certificates(wanted: Sequence[str], folder: Path) -> None:
 def _user(user: User, password_hash: str | None) -> None:
     from pyinfra.operations import server
 
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     server.user(
         name=f"Make or change the user {user.name}",
@@ -286,7 +285,7 @@ def _user(user: User, password_hash: str | None) -> None:
 
 
 def _keys(user: User) -> None:
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     home = _system.ask(f"getent passwd {user.name} | cut -d: -f6")
     group = _system.ask(f"id -gn {user.name}")
@@ -299,7 +298,7 @@ def _keys(user: User) -> None:
 
 
 def _sudoers(users: Sequence[User]) -> None:
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     wanted = {f"phoenix-{u.name}": sudo_rule(u) for u in users if u.sudo and u.name != "root"}
     there = set(_system.ask("cd /etc/sudoers.d 2>/dev/null && ls | grep ^phoenix- || true").split())
@@ -316,7 +315,7 @@ def sudo_rule(user: User) -> str:
 
 
 def _ssh_server(options: BaseSetupOptions) -> None:
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     if not options.ssh_server:
         return
@@ -329,7 +328,7 @@ def _ssh_server(options: BaseSetupOptions) -> None:
 
 
 def _updates(options: BaseSetupOptions) -> None:
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     path = "/etc/apt/apt.conf.d/20auto-upgrades"
     if options.security_updates or _system.ask(f"test -f {path} && echo there || true"):

@@ -6,16 +6,32 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from phoenix_hypervisor.features._guests import static_ip
+from phoenix_hypervisor.features._nginx_conf import (
+    AUTH,
+    CURRENT,
+    HEALTH_PATH,
+    WWW,
+    Proxied,
+    Server,
+    Static,
+    quote,
+    render,
+)
+from phoenix_hypervisor.features._nginx_conf import proxied as read_routes
+from phoenix_hypervisor.features._release import (
+    Tree,
+    current,
+    listed,
+    prune_script,
+    switch_script,
+    upload,
+)
+from phoenix_hypervisor.features._take import NewFile, take
+from phoenix_hypervisor.features._words import Hosts, Name, Network, PlainText, Port, RelativePath
 from phoenix_hypervisor.model.desired import Desired, Guest, Route
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
-from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
-
-from ._guests import static_ip
-from ._nginx_conf import AUTH, CURRENT, HEALTH_PATH, WWW, Proxied, Server, Static, quote, render
-from ._nginx_conf import proxied as read_routes
-from ._release import Tree, current, listed, prune_script, switch_script, upload
-from ._take import NewFile, take
-from ._words import Hosts, Name, Network, PlainText, Port, RelativePath
+from phoenix_hypervisor.model.feature import Feature, FeatureOptions, InFolder, Inside
 
 BASE = "/etc/nginx/phoenix"
 BCRYPT_BYTES = 72
@@ -41,7 +57,9 @@ HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]*$"
 class Site(FeatureOptions):
     """One static site: the folder `sites/<name>/`."""
 
-    name: Name = Field(description="The folder below sites/.")
+    name: Annotated[Name, InFolder("sites", "folder")] = Field(
+        description="The folder below sites/."
+    )
     host: Hosts = Field((), description="Host names; none: all that no other site answers.")
     root: RelativePath | None = Field(None, description="A folder below it, such as `dist`.")
     spa: bool = Field(False, description="Unknown paths get index.html (single-page apps).")
@@ -56,9 +74,9 @@ def _site(value: object) -> object:
 class NginxOptions(FeatureOptions):
     """Options of `nginx`."""
 
-    sites: tuple[Annotated[Site, BeforeValidator(_site)], ...] = Field(
-        (), description="Static sites: names of folders below sites/, or objects."
-    )
+    sites: tuple[
+        Annotated[Site, BeforeValidator(_site, json_schema_input_type=Site | str)], ...
+    ] = Field((), description="Static sites: names of folders below sites/, or objects.")
     default_site: Name | None = Field(
         None, description="The site that answers host names that nothing else answers."
     )
@@ -115,7 +133,7 @@ class Nginx(Feature[NginxOptions]):
 
     def deploy(self, options: NginxOptions, inside: Inside) -> None:
         """Installs it, uploads sites and configuration; a bad configuration is never taken."""
-        from . import _system
+        from phoenix_hypervisor.features import _system
 
         _system.install("nginx")
         for site in options.sites:
@@ -207,7 +225,7 @@ def _own_blocks(options: NginxOptions, folder: Path) -> list[Path]:
 
 
 def _deploy_site(site: Site, folder: Path) -> None:
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     tree = Tree.of_folder(folder / "sites" / site.name)
     base, digest = f"{WWW}/{site.name}", tree.digest()
@@ -222,7 +240,7 @@ def _deploy_site(site: Site, folder: Path) -> None:
 def _deploy_passwords(
     routes: Sequence[Proxied], by_key: Mapping[str, Mapping[str, Any]], inside: Inside
 ) -> None:
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     wanted = [route for route in routes if route.guard == "basic"]
     there = set(_system.ask(f"ls {AUTH} 2>/dev/null || true").split())
@@ -261,7 +279,7 @@ def password_line(username: str, password: str, before: str) -> str:
 
 
 def _deploy_configuration(tree: Tree) -> None:
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     digest = tree.digest()
     _system.folder(BASE)

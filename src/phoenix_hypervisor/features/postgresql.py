@@ -10,14 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from phoenix_hypervisor.model.desired import Desired, Guest
-from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
-from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
-from phoenix_hypervisor.model.secret import Secret
-
-from . import _postgresql_sql as sql
-from ._guests import dependents
-from ._postgresql_conf import (
+from phoenix_hypervisor.features import _postgresql_sql as sql
+from phoenix_hypervisor.features._guests import dependents
+from phoenix_hypervisor.features._postgresql_conf import (
     DUMP_SCRIPT,
     Allowed,
     Setting,
@@ -27,8 +22,12 @@ from ._postgresql_conf import (
     hba_text,
     settings_text,
 )
-from ._take import NewFile, take
-from ._words import AbsolutePath, Network, PackageName, RelativePath
+from phoenix_hypervisor.features._take import NewFile, take
+from phoenix_hypervisor.features._words import AbsolutePath, Network, PackageName, RelativePath
+from phoenix_hypervisor.model.desired import Desired, Guest
+from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
+from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
+from phoenix_hypervisor.model.secret import Secret
 
 DEFAULT_VERSIONS = {
     ("debian", "12"): 15,
@@ -189,7 +188,7 @@ class Postgresql(Feature[PostgresqlOptions]):
 
 
 def _install(options: PostgresqlOptions) -> int:
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     release = _system.os_release()
     version = options.version or DEFAULT_VERSIONS.get(release)
@@ -224,7 +223,7 @@ def _install(options: PostgresqlOptions) -> int:
 
 def _refuse_other_clusters(options: PostgresqlOptions, version: int) -> None:
     """Data that lies elsewhere or in another version is never moved, and never hidden by new."""
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     said = _system.ask("command -v pg_lsclusters >/dev/null && pg_lsclusters -h || true")
     for line in said.splitlines():
@@ -246,7 +245,7 @@ def _refuse_other_clusters(options: PostgresqlOptions, version: int) -> None:
 
 
 def _configure(options: PostgresqlOptions, version: int, addresses: Sequence[str]) -> None:
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     allowed = [
         *(Allowed(str(ip_network(address))) for address in addresses),
@@ -294,7 +293,7 @@ fi
 
 
 def _query(database: str, query: str) -> str:
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     return _system.ask(
         f"cd / && PGDATABASE={shlex.quote(database)} runuser -u postgres -- "
@@ -304,7 +303,7 @@ def _query(database: str, query: str) -> str:
 
 def _tell(database: str, name: str, statements: Sequence[str], *, at_once: bool = False) -> None:
     """Runs statements, which travel by standard input since some hold a password's verifier."""
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     if statements:
         _system.run(
@@ -337,7 +336,7 @@ def _init(database: Database, folder: Path) -> None:
 
 
 def _dumps(dumps: Dumps, guest: Guest) -> None:
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     timer, unit = "phoenix-postgresql-dump.timer", "phoenix-postgresql-dump.service"
     if not dumps.enabled:

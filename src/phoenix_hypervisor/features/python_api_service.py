@@ -7,16 +7,26 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from phoenix_hypervisor.features._asgi_units import (
+    LAUNCHER,
+    Service,
+    environment_text,
+    service_unit,
+    socket_unit,
+)
+from phoenix_hypervisor.features._guests import find, static_ip
+from phoenix_hypervisor.features._python_release import (
+    from_folder,
+    from_git,
+    make_venv,
+    prune_venvs_script,
+)
+from phoenix_hypervisor.features._release import listed, prune_script
+from phoenix_hypervisor.features._take import NewFile, differing, take
+from phoenix_hypervisor.features._words import AddressOf, PackageName, Port, RelativePath, UserName
 from phoenix_hypervisor.model.desired import Desired, Guest
-from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
+from phoenix_hypervisor.model.feature import Feature, FeatureOptions, InFolder, Inside
 from phoenix_hypervisor.model.secret import Secret
-
-from ._asgi_units import LAUNCHER, Service, environment_text, service_unit, socket_unit
-from ._guests import find, static_ip
-from ._python_release import from_folder, from_git, make_venv, prune_venvs_script
-from ._release import listed, prune_script
-from ._take import NewFile, differing, take
-from ._words import AddressOf, PackageName, Port, RelativePath, UserName
 
 NO_LOGIN = "/usr/sbin/nologin"
 ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
@@ -38,7 +48,9 @@ class PythonApiServiceOptions(FeatureOptions):
     """Options of `python_api_service`. Without `source` and `git`, only Python is installed."""
 
     name: ServiceName = Field("api", description="Of the service and its folder below /opt.")
-    source: RelativePath | None = Field(None, description="A folder beside the files.")
+    source: Annotated[RelativePath | None, InFolder("", "folder")] = Field(
+        None, description="A folder beside the files."
+    )
     git: Git | None = None
     app: Annotated[
         str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$")
@@ -116,7 +128,7 @@ class PythonApiService(Feature[PythonApiServiceOptions]):
 
     def deploy(self, options: PythonApiServiceOptions, inside: Inside) -> None:
         """Makes the release, then restarts into it; one that doesn't come up is taken back."""
-        from . import _system
+        from phoenix_hypervisor.features import _system
 
         _system.install(options.python, f"{options.python}-venv", *options.packages)
         if not options.served:
@@ -137,7 +149,7 @@ def _serve(
 ) -> None:
     from pyinfra.operations import server
 
-    from . import _system
+    from phoenix_hypervisor.features import _system
 
     service = _service(options, inside, root)
     if service.user != "root":

@@ -5,13 +5,12 @@ from typing import Any
 
 from pydantic import Field
 
+from phoenix_hypervisor.features._guests import dependents
+from phoenix_hypervisor.features._words import Port
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
 from phoenix_hypervisor.model.secret import Secret
-
-from ._guests import dependents
-from ._words import Port
 
 
 class RedisOptions(FeatureOptions):
@@ -40,7 +39,7 @@ class Redis(Feature[RedisOptions]):
         """Installs Redis and includes a file of ours last, where its words win."""
         from pyinfra.operations import files
 
-        from . import _system
+        from phoenix_hypervisor.features import _system
 
         password = inside.reveal(options.password) if options.password else ""
         _system.install("redis-server", "redis-tools")

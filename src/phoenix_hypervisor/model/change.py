@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .address import Address
-from .desired import Json
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.desired import Json
 
 
 class Action(StrEnum):

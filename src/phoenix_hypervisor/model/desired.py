@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from .address import Address
-from .check import Check
-from .feature import FeatureOptions
-from .problem import Problem
-from .secret import Secret
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.check import Check
+from phoenix_hypervisor.model.feature import FeatureOptions
+from phoenix_hypervisor.model.problem import Problem
+from phoenix_hypervisor.model.secret import Secret
 
 GuestKind = Literal["lxc", "vm"]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]

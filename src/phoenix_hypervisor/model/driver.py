@@ -11,10 +11,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from .address import Address
-from .change import FieldChange, Impact
-from .desired import Bridge, Desired, Guest, Pool
-from .observed import Fields, Observed, SeenGuest
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.change import FieldChange, Impact
+from phoenix_hypervisor.model.desired import Bridge, Desired, Guest, Pool
+from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
 
 Tell = Callable[[str], None]
 """Takes a short text on what a long step is doing now."""

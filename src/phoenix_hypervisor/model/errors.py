@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .problem import Problem
+from phoenix_hypervisor.model.problem import Problem
 
 
 class PhoenixError(Exception):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .address import Address
+from phoenix_hypervisor.model.address import Address
 
 EventKind = Literal["started", "progress", "finished", "failed", "retry", "skipped"]
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from .errors import SecretMissing
+from phoenix_hypervisor.model.errors import SecretMissing
 
 if TYPE_CHECKING:
-    from .desired import Desired, Guest
-    from .secret import Secret
+    from phoenix_hypervisor.model.desired import Desired, Guest
+    from phoenix_hypervisor.model.secret import Secret
 
 
 class FeatureOptions(BaseModel):

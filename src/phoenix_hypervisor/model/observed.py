@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .address import Address
-from .desired import Capacity, Json
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.desired import Capacity, Json
 
 GuestState = Literal["running", "stopped", "absent", "unknown"]
 Fields = Mapping[str, Json]

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .address import Address
-from .change import Change
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.change import Change
 
 
 @dataclass(frozen=True, slots=True)

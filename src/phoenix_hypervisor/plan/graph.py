@@ -52,6 +52,16 @@ def waits_for(steps: Sequence[Step]) -> tuple[Address, ...]:
     return tuple(sorted(others - own, key=addresses.order))
 
 
+def depths(changes: Sequence[Change]) -> dict[Address, int]:
+    """How many changes, one behind the other, come before each: the order to show them in."""
+    found: dict[Address, int] = {}
+    waits = {change.address: change.after for change in changes}
+    for address in TopologicalSorter(waits).static_order():
+        before = [found[one] for one in waits.get(address, ())]
+        found[address] = max(before, default=-1) + 1
+    return found
+
+
 def duration(changes: Sequence[Change]) -> float:
     """Seconds along the longest path, as if everything could run at once."""
     steps = {step.id: step for change in changes for step in change.steps}

@@ -144,14 +144,8 @@ def _changes(
             steps=own,
         )
         changes.append(change)
-    return tuple(sorted(changes, key=_shown_order))
-
-
-def _shown_order(change: Change) -> tuple[bool, bool, tuple[str, int, str]]:
-    # Resources first, deletions last: the order in which a reader expects things to happen.
-    deletes = change.action is Action.DELETE
-    is_guest = addresses.is_guest(change.address)
-    return (deletes, is_guest is not deletes, addresses.order(change.address))
+    depths = graph.depths(changes)
+    return tuple(sorted(changes, key=lambda c: (depths[c.address], addresses.order(c.address))))
 
 
 def _unmanaged(desired: Desired, observed: Observed) -> tuple[Address, ...]:

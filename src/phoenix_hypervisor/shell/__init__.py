@@ -4,7 +4,7 @@ A way in is an argument vector that starts such a shell over pipes. The shell is
 a process for each command is what makes configuring slow.
 """
 
-from .answer import Answer
-from .shell import Shell
+from phoenix_hypervisor.shell.answer import Answer
+from phoenix_hypervisor.shell.shell import Shell
 
 __all__ = ["Answer", "Shell"]

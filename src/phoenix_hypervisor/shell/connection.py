@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Protocol
 
-from . import protocol
-from .answer import text
+from phoenix_hypervisor.shell import protocol
+from phoenix_hypervisor.shell.answer import text
 
 _BLOCK = 1 << 16
 _LAST_WORDS = 2000

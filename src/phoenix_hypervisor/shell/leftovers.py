@@ -8,7 +8,7 @@ the guest knows the id of the run that is configuring it.
 import shlex
 from collections.abc import Sequence
 
-from .shell import Shell
+from phoenix_hypervisor.shell.shell import Shell
 
 RUN_ENV = "PHOENIX_RUN"
 RUN_FILE = "/run/phoenix/run"

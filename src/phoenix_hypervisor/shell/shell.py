@@ -10,11 +10,10 @@ from types import TracebackType
 from typing import BinaryIO, Literal, NoReturn, Self
 
 from phoenix_hypervisor.model.errors import NotFound, PhoenixError, TimedOut, Unreachable
-
-from . import ending
-from .answer import Answer
-from .connection import Connection, DeadlineOver, Ended, Exchange
-from .protocol import COMMAND_ENV, Command
+from phoenix_hypervisor.shell import ending
+from phoenix_hypervisor.shell.answer import Answer
+from phoenix_hypervisor.shell.connection import Connection, DeadlineOver, Ended, Exchange
+from phoenix_hypervisor.shell.protocol import COMMAND_ENV, Command
 
 Output = Literal["out", "err"]
 OnLine = Callable[[Output, bytes], None]

@@ -4,7 +4,7 @@ A check asks a question of one guest, from outside or inside; `run.ask` asks onc
 until all pass. Kinds of checks are files of `checks/`.
 """
 
-from .place import GuestPlace
-from .run import Answers, ask, wait
+from phoenix_hypervisor.verify.place import GuestPlace
+from phoenix_hypervisor.verify.run import Answers, ask, wait
 
 __all__ = ["Answers", "GuestPlace", "ask", "wait"]

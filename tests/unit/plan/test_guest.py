@@ -272,7 +272,7 @@ class Refused:
 KEPT = replace(WEB, protected=True)
 REFUSED = [
     Refused("nobody's", WEB, seen(WEB, stack=None, name="by-hand"),
-            ("lxc/101", "“by-hand”", "somebody else", "another id", "adopt")),
+            ("lxc/101", "“by-hand”", "somebody else", "another id")),
     Refused("another stack's", WEB, seen(WEB, stack="other"), ("“g101”", "the stack “other”")),
     Refused("another stack's, half made", WEB, seen(WEB, stack="other", complete=False),
             ("the stack “other”",)),

@@ -1,12 +1,11 @@
 """The words of the files become the desired state: defaults filled in, old spellings translated."""
 
+from phoenix_hypervisor.config.desire.guests import guests
+from phoenix_hypervisor.config.desire.host import host, target
+from phoenix_hypervisor.config.desire.resources import bridges, pools
 from phoenix_hypervisor.config.folder import Folder
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.problem import Problem
-
-from .guests import guests
-from .host import host, target
-from .resources import bridges, pools
 
 
 def desire(folder: Folder, notes: tuple[Problem, ...]) -> Desired:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from phoenix_hypervisor.config import lookup
+from phoenix_hypervisor.config.desire.serving import checks, routes, slo
 from phoenix_hypervisor.config.folder import AnyEntry, Folder
 from phoenix_hypervisor.config.networks import bridge_of
 from phoenix_hypervisor.config.raw import read_line
@@ -25,8 +26,6 @@ from phoenix_hypervisor.model.desired import (
     Script,
     Volume,
 )
-
-from .serving import checks, routes, slo
 
 _NESTING = re.compile(r"(^|[\s,])nesting\s*=\s*1\b")
 _NESTING_KEYS = ("lxc.apparmor.allow_nesting",)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from .base import Later, Words
+from phoenix_hypervisor.config.words.base import Later, Words
 
 Free = dict[str, Any]
 

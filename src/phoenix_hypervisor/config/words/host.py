@@ -7,11 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from phoenix_hypervisor.model.secret import Secret
-
-from .base import Keyed, Later, Words
-from .shared import HostFirewall
-from .values import (
+from phoenix_hypervisor.config.words.base import Keyed, Later, Words
+from phoenix_hypervisor.config.words.shared import HostFirewall
+from phoenix_hypervisor.config.words.values import (
     AbsolutePath,
     Address,
     BridgeName,
@@ -28,6 +26,7 @@ from .values import (
     Text,
     Url,
 )
+from phoenix_hypervisor.model.secret import Secret
 
 
 class Interface(Words):

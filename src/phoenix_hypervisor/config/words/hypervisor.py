@@ -4,10 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from phoenix_hypervisor.model.secret import Secret
-
-from .base import Keyed, Later, Unused, Words
-from .host import (
+from phoenix_hypervisor.config.words.base import Keyed, Later, Unused, Words
+from phoenix_hypervisor.config.words.host import (
     Behavior,
     DnsServer,
     Docker,
@@ -20,8 +18,8 @@ from .host import (
     StepCa,
     Zfs,
 )
-from .shared import HostFirewall, Suites
-from .values import (
+from phoenix_hypervisor.config.words.shared import HostFirewall, Suites
+from phoenix_hypervisor.config.words.values import (
     Flag,
     HostName,
     Lines,
@@ -34,6 +32,7 @@ from .values import (
     TimeZone,
     Url,
 )
+from phoenix_hypervisor.model.secret import Secret
 
 
 class Capacity(Words):

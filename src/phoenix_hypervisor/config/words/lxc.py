@@ -4,13 +4,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from phoenix_hypervisor.config.words.base import Later, Old, Words, wrong
+from phoenix_hypervisor.config.words.network import NetworkConfig
+from phoenix_hypervisor.config.words.shared import GuestWords, HealthCheck, Suites, Volume
+from phoenix_hypervisor.config.words.values import (
+    SECRET_SCHEMA,
+    AbsolutePath,
+    Gpus,
+    GuestId,
+    NoComments,
+    Served,
+    Text,
+    Url,
+)
+from phoenix_hypervisor.config.words.vllm import OldVllm
 from phoenix_hypervisor.model.secret import Secret
-
-from .base import Later, Old, Words, wrong
-from .network import NetworkConfig
-from .shared import GuestWords, HealthCheck, Suites, Volume
-from .values import SECRET_SCHEMA, AbsolutePath, Gpus, GuestId, NoComments, Served, Text, Url
-from .vllm import OldVllm
 
 
 class MountPoint(Words):

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
-from .base import Words
-from .values import Address, BridgeName, Ip, Ips, Text
+from phoenix_hypervisor.config.words.base import Words
+from phoenix_hypervisor.config.words.values import Address, BridgeName, Ip, Ips, Text
 
 
 class NetworkConfig(Words):

@@ -4,10 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from phoenix_hypervisor.model.secret import Secret
-
-from .base import Later, Old, Words, wrong
-from .values import (
+from phoenix_hypervisor.config.words.base import Later, Old, Words, wrong
+from phoenix_hypervisor.config.words.values import (
     AbsolutePath,
     GuestId,
     HostName,
@@ -22,6 +20,7 @@ from .values import (
     Text,
     choice,
 )
+from phoenix_hypervisor.model.secret import Secret
 
 Policy = Annotated[Literal["ACCEPT", "DROP", "REJECT"], choice("ACCEPT", "DROP", "REJECT")]
 Direction = Annotated[Literal["in", "out"], choice("in", "out")]

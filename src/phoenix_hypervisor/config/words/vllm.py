@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import Words
-from .values import Port, Text
+from phoenix_hypervisor.config.words.base import Words
+from phoenix_hypervisor.config.words.values import Port, Text
 
 Section = dict[str, Any]
 _DEPRECATED: dict[str, Any] = {"deprecated": True}

@@ -4,10 +4,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from .base import Later, Words
-from .network import NetworkConfig
-from .shared import GuestWords
-from .values import AbsolutePath, BridgeName, GuestId, HostName, Server, StorageName, Text
+from phoenix_hypervisor.config.words.base import Later, Words
+from phoenix_hypervisor.config.words.network import NetworkConfig
+from phoenix_hypervisor.config.words.shared import GuestWords
+from phoenix_hypervisor.config.words.values import (
+    AbsolutePath,
+    BridgeName,
+    GuestId,
+    HostName,
+    Server,
+    StorageName,
+    Text,
+)
 
 
 class VmDefaults(Words):

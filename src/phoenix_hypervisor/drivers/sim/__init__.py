@@ -7,12 +7,11 @@ it has no inside, and what it says tells that nothing real was made.
 from collections.abc import Mapping
 from pathlib import Path
 
+from phoenix_hypervisor.drivers.sim.driver import SimDriver
+from phoenix_hypervisor.drivers.sim.faults import Faults
+from phoenix_hypervisor.drivers.sim.store import FileStore, MemoryStore, Store
+from phoenix_hypervisor.drivers.sim.timing import Timing
 from phoenix_hypervisor.model.desired import Target
-
-from .driver import SimDriver
-from .faults import Faults
-from .store import FileStore, MemoryStore, Store
-from .timing import Timing
 
 STATE_VARIABLE = "PHOENIX_SIM_STATE"
 

@@ -6,18 +6,17 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Never, Self
 
 from phoenix_hypervisor.drivers import fields as words
+from phoenix_hypervisor.drivers.sim import rules
+from phoenix_hypervisor.drivers.sim.faults import Fault, Faults
+from phoenix_hypervisor.drivers.sim.network import given_addresses
+from phoenix_hypervisor.drivers.sim.store import KeptGuest, KeptResource, KeptSnapshot, Store, World
+from phoenix_hypervisor.drivers.sim.timing import Timing
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Pool
 from phoenix_hypervisor.model.driver import Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Conflict, Locked, NotFound, Unsupported
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest, SeenResource, Snapshot
-
-from . import rules
-from .faults import Fault, Faults
-from .network import given_addresses
-from .store import KeptGuest, KeptResource, KeptSnapshot, Store, World
-from .timing import Timing
 
 _NOT_REAL = "simulated: nothing real was made"
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from ipaddress import ip_interface
 
 from phoenix_hypervisor.drivers.fields import grouped
+from phoenix_hypervisor.drivers.sim.store import World
 from phoenix_hypervisor.model.address import Address, bridge
-
-from .store import World
 
 
 def given_addresses(world: World, guest: Address) -> list[str]:

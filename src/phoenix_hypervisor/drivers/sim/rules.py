@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from phoenix_hypervisor.drivers import fields as words
+from phoenix_hypervisor.drivers.sim.store import KeptGuest, World
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import FieldChange
 from phoenix_hypervisor.model.desired import Bridge, Capacity, Desired, Guest, Json, Pool
 from phoenix_hypervisor.model.errors import Conflict, NotFound, Unsupported
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
-
-from .store import KeptGuest, World
 
 AMPLE = Capacity(memory_mb=1024 * 1024, cores=256, storage_gb=100 * 1024)
 """What a node has where the files declare nothing."""
