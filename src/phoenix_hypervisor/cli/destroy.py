@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from phoenix_hypervisor.cli._context import Context
 from phoenix_hypervisor.model.errors import PhoenixError, UsageError
@@ -40,7 +41,8 @@ async def _destroy(context: Context, guests: list[str], *, yes: bool, parallel: 
                 hint="nothing was changed",
             )
         if not plan.changes and not context.json:
-            context.print(f"nothing of the stack {session.desired.stack} is there")
+            said = plan.notes or [f"nothing of the stack {session.desired.stack} is there"]
+            context.print("\n".join(escape(line) for line in said))
             return 0
         return await carry_out(
             context,

@@ -122,7 +122,7 @@ class Options:
             return self._without_options(name, model, place)
         judged = judge(model, given, self._document, self._where(name, places))
         self.problems.extend(judged.problems)
-        return None if judged.problems else judged.model
+        return judged.model
 
     def _where(self, name: str, places: Mapping[str, Pointer]) -> Where:
         beside = self.beside.get(name)

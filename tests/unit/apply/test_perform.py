@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 from tests.unit.apply.nodes import Node, takes
-from tests.unit.plan.worlds import desired, guest, plain, template
+from tests.unit.plan.worlds import OLD, desired, guest, plain, template
 
 from phoenix_hypervisor.apply.steps import HANDLERS, LIMITS_S
 from phoenix_hypervisor.drivers.sim.faults import When
@@ -117,6 +117,17 @@ async def test_a_lost_answer_while_changing(method: str, address: str, when: Whe
     assert (report.ok, report.failed, node.faults.left) == (True, (), 0)
     assert bool(node.told("retry")) is (when != "after")
     assert (await node.plan(prune=True)).changes == ()
+
+
+async def test_an_old_snapshot_is_not_taken_for_the_new_one() -> None:
+    node = Node(desired(BASE))
+    await node.complete()
+    with node.store.change() as world:
+        world.guests["lxc/900"].snapshots["base"].fingerprint = OLD
+    node.faults.fail("snapshot", "lxc/900", UnknownOutcome("no answer"))
+    assert (await node.apply()).ok
+    assert node.told("retry") == ["lxc/900:snapshot retry"]
+    assert (await node.plan()).changes == ()
 
 
 async def test_an_update_that_is_half_there_is_left_to_the_next_plan() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from tests.unit.apply.nodes import Node, takes
-from tests.unit.plan.worlds import NEW, clone, desired, guest, plain, template
+from tests.unit.plan.worlds import NEW, TCP, clone, desired, guest, plain, template
 
 from phoenix_hypervisor.drivers.sim import SimDriver, Timing
 from phoenix_hypervisor.model.address import lxc
@@ -104,12 +104,15 @@ async def test_clones_that_wait_for_their_source_keep_no_slot() -> None:
 
 async def test_checks_keep_no_slot() -> None:
     """A check may wait for minutes: work goes on meanwhile."""
-    node = Node(desired(guest(101), plain(102)))
+    node = Node(desired(plain(101, checks=TCP), guest(102, checks=())))
 
-    async def until_the_other_runs(wanted: Guest, tell: Tell) -> None:
-        await node.until("lxc/102:start finished")
+    async def waits_for_the_check(wanted: Guest, tell: Tell) -> None:
+        await node.until("lxc/101:check started")
 
-    node.check = until_the_other_runs
+    async def waits_for_the_work(wanted: Guest, tell: Tell) -> None:
+        await node.until("lxc/102:configure finished")
+
+    node.configure, node.check = waits_for_the_check, waits_for_the_work
     assert (await node.apply(parallel=1)).ok
 
 

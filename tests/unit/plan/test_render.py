@@ -58,6 +58,9 @@ def test_a_whole_plan() -> None:
 Plan for the stack lab on incus:
 
   + create bridge/vmbr0  live · about 3 s · it is not there, and guests use it
+  - delete lxc/201  destroys data · about 1 s · it is no longer in the files
+  * configure lxc/900 (g900)  live · about 29 s · its features, their options or their files \
+changed; its snapshot base is taken again; clones made before stay as they are: lxc/101
   + create storage/tank  live · about 3 s · it is not there, and guests use it
   ~ update lxc/101 (web)  restarts it · about 6 s · firewall, network.eth0.address, \
 network.eth0.gateway differ from the files
@@ -71,11 +74,8 @@ its root disk is lost
       after bridge/vmbr0, storage/tank
   + create lxc/103 (new)  live · about 44 s · it is not there
       after storage/tank
-  * configure lxc/900 (g900)  live · about 29 s · its features, their options or their files \
-changed; its snapshot base is taken again; clones made before stay as they are: lxc/101
-  - delete lxc/201  destroys data · about 1 s · it is no longer in the files
 
-3 to create, 1 to update, 1 to replace, 1 to configure, 1 to delete; about 48 s.
+3 to create, 1 to delete, 1 to configure, 1 to update, 1 to replace; about 48 s.
 Not managed here, left alone: lxc/200
 note: lxc/202 is no longer in the files, but protected: kept
 refused: the moon is too close

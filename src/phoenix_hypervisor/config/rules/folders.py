@@ -17,7 +17,9 @@ def find(folder: Folder) -> Iterator[Problem]:
     """Options marked with `InFolder` whose file or folder isn't there."""
     for guest in folder.guests:
         for use in guest.features:
-            for place, mark, name in _named(use.options, (use.name,)):
+            for at, mark, name in _named(use.options, (use.name,)):
+                # A shorthand, such as a plain name for an object, has no place of its own inside.
+                place = at[:-1] if isinstance(guest.spot.raw(*at[:-1]), str) else at
                 path = folder.path / mark.under / name
                 wanted = Path(mark.under) / name
                 if not path.exists():
