@@ -83,7 +83,7 @@ def order_deletions(
         for address, own in steps.items()
         if addresses.is_guest(address)
         for step in own
-        if step.name in ("delete", "update")
+        if step.name in ("create", "delete", "update")  # creating removes what is half made
     )
     found = dict(steps)
     for address in gone:

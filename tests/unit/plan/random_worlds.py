@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from tests.unit.plan.worlds import FOLDER, NEW, NGINX, OLD, STACK, desired
 
-from phoenix_hypervisor.drivers import fields
+from phoenix_hypervisor.drivers.fields import guest_fields
 from phoenix_hypervisor.drivers.sim.store import KeptGuest, KeptResource, KeptSnapshot, World
 from phoenix_hypervisor.model.address import Address, bridge, lxc, storage
 from phoenix_hypervisor.model.desired import (
@@ -155,17 +155,24 @@ def folders(draw: st.DrawFn) -> Desired:
 
 @st.composite
 def kept(draw: st.DrawFn, like: Guest) -> KeptGuest:
-    """A guest as something may have left it: like the wanted one in some words, or not at all."""
+    """A guest as something may have left it: as applied, changed in some ways, or another one."""
+    state = draw(st.sampled_from(["running", "stopped"]))
+    if draw(st.booleans()):
+        inside = NEW if like.features or like.script else None
+        taken = {"base": KeptSnapshot(fields={}, fingerprint=inside)} if like.snapshot_name else {}
+        fields = guest_fields(like)
+        return KeptGuest(
+            stack=STACK, state=state, fields=fields, fingerprint=inside, snapshots=taken
+        )
     other = draw(guests(like.id))
-    same = draw(st.booleans())
-    shown = like if same else draw(st.sampled_from([other, replace(other, pool=like.pool)]))
+    shown = draw(st.sampled_from([like, other, replace(other, pool=like.pool)]))
     fingerprints = st.sampled_from([None, OLD, NEW])
     snapshots = draw(st.dictionaries(st.sampled_from(["base", "by-hand"]), fingerprints))
     return KeptGuest(
-        stack=draw(st.sampled_from([STACK, STACK, STACK, STACK, STACK, "other", None])),
-        state=draw(st.sampled_from(["running", "stopped"])),
+        stack=draw(st.sampled_from([STACK, STACK, STACK, "other", None])),
+        state=state,
         complete=draw(st.sampled_from([True, True, True, False])),
-        fields=fields.guest_fields(shown),
+        fields=guest_fields(shown),
         fingerprint=draw(fingerprints),
         snapshots={n: KeptSnapshot(fields={}, fingerprint=f) for n, f in snapshots.items()},
     )

@@ -203,8 +203,17 @@ def test_a_bridge_is_deleted_after_guests_have_moved_off_it() -> None:
     remade = seen(replace(two, pool="other"))
     world = observed(folder, moved, remade, resources={**resources, storage("other"): STACK})
     plan = planned(folder, world, prune=True)
-    assert edges(plan, "bridge/old:delete") == {"lxc/101:update", "lxc/102:delete"}
-    assert edges(plan, "storage/other:delete") == {"lxc/101:update", "lxc/102:delete"}
+    for resource in ("bridge/old", "storage/other"):
+        assert {"lxc/101:update", "lxc/102:delete"} <= edges(plan, f"{resource}:delete")
+
+
+def test_a_pool_is_deleted_after_a_half_made_guest_on_it_was_made_anew() -> None:
+    one = plain(101)
+    folder = desired(one)
+    half_made = seen(replace(one, pool="old"), complete=False)
+    resources = {bridge("vmbr0"): STACK, storage("tank"): STACK, storage("old"): STACK}
+    plan = planned(folder, observed(folder, half_made, resources=resources), prune=True)
+    assert edges(plan, "storage/old:delete") == {"lxc/101:create"}
 
 
 def test_clones_are_destroyed_before_their_source() -> None:
