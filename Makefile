@@ -14,7 +14,7 @@ test:           ## checks and all tests but the long ones
 	@lab/venv.sh
 	@lab/incus.sh
 	@$(MAKE) --no-print-directory check
-	.venv/bin/pytest -m "not long"
+	.venv/bin/pytest -n 4 --dist loadscope -m "not long"
 
 test-long:      ## the long tests
 	@lab/venv.sh

@@ -1,11 +1,17 @@
 """Brings up the lab once for a run: the tests that need Incus are never skipped as root."""
 
+import asyncio
+import fcntl
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 from tests.support import lab
+
+from phoenix_hypervisor.drivers.incus.client import Client
+from phoenix_hypervisor.drivers.incus.images import Images
 
 _ROOT = Path(__file__).parent.parent
 
@@ -21,6 +27,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def incus_daemon() -> None:
-    """Installs and starts Incus where it doesn't run, and clears away what killed runs left."""
-    subprocess.run([_ROOT / "lab" / "incus.sh"], check=True, timeout=600)
-    lab.clear_after_killed_runs()
+    """Installs and starts Incus where it doesn't run, and clears away what killed runs left.
+
+    The test image is made here, once, since several test processes run side by side.
+    """
+    with (Path(tempfile.gettempdir()) / "phoenix-tests.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        subprocess.run([_ROOT / "lab" / "incus.sh"], check=True, timeout=600)
+        lab.clear_after_killed_runs()
+        asyncio.run(_image())
+
+
+async def _image() -> None:
+    client = Client(None, "default")
+    await client.open()
+    try:
+        await Images(client).ensure("debian-13-standard", lambda _: None)
+    finally:
+        await client.close()

@@ -7,27 +7,17 @@ import re
 import pytest
 from tests.long.machine import TEMPLATE, machine
 
-from phoenix_hypervisor.drivers.incus.client import Client
 from phoenix_hypervisor.drivers.incus.handover import Handover, collect
-from phoenix_hypervisor.drivers.incus.images import Images, release
+from phoenix_hypervisor.drivers.incus.images import release
 
 pytestmark = [pytest.mark.incus, pytest.mark.long, pytest.mark.usefixtures("incus_daemon")]
 
 
 @pytest.fixture(scope="module")
 def handed(incus_daemon: None) -> Handover:
-    """What the fresh machine must know of this one; the image is made where it is missing."""
-
-    async def prepare() -> Handover:
-        client = Client(None, "default")
-        await client.open()
-        try:
-            found = await Images(client).ensure(TEMPLATE, lambda _: None)
-        finally:
-            await client.close()
-        return await collect(found.suite, release(TEMPLATE).distribution)
-
-    return asyncio.run(prepare())
+    """What the fresh machine must know of this one."""
+    found = release(TEMPLATE)
+    return asyncio.run(collect(found.suite, found.distribution))
 
 
 def test_in_a_container_without_an_init_system(handed: Handover) -> None:
