@@ -11,10 +11,7 @@ down:           ## removes all that `make up` made
 	@lab/down.sh
 
 test:           ## checks and all tests but the long ones
-	@lab/venv.sh
-	@lab/incus.sh
-	@$(MAKE) --no-print-directory check
-	.venv/bin/pytest -n 4 --dist loadscope -m "not long"
+	@lab/test.sh
 
 test-long:      ## the long tests
 	@lab/venv.sh

@@ -59,6 +59,12 @@ for id in "${ids[@]}"; do
     targets+=(--target "$id")
     again+=(--reconfigure "$id")
 done
+if [ $everything = yes ] && [ ${#ids[@]} -gt 0 ]; then
+    wrong "--LetsGo is for everything: name no ids with it"
+fi
+if [ $everything = yes ] && [ $mode = reconfigure ]; then
+    wrong "--reconfigure takes ids; with --LetsGo it has none"
+fi
 if [ "$mode" != check ] && [ ${#ids[@]} = 0 ] && [ $everything = no ]; then
     wrong "name an id, or give --LetsGo for everything"
 fi

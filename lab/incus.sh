@@ -1,5 +1,6 @@
 #!/bin/bash
-# Installs Incus from the distribution's packages and starts it; does nothing where it answers.
+# Installs Incus from the distribution's packages and starts it; does nothing where all is there.
+# `lab/incus.sh start` only starts an Incus that is installed, and installs nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . lab/machine.sh
@@ -7,6 +8,9 @@ cd "$(dirname "$0")/.."
 ! on_proxmox || die "this is a Proxmox node: Incus would remove its LXC, so it is not installed"
 why=$(why_no_containers)
 [ -z "$why" ] || die "system containers can't run here ($why)"
+
+only_start=no
+case ${1:-} in start) only_start=yes ;; "") ;; *) die "lab/incus.sh [start]" ;; esac
 
 packages=(incus-base incus-client)
 helpers=(btrfs-progs dnsmasq-base nftables uidmap lxcfs mmdebstrap zstd)
@@ -26,19 +30,49 @@ backports() {
     echo "$target"
 }
 
-# Services must not start by themselves while packages are installed: dnsmasq-base and lxcfs are
-# only libraries to Incus, and where no init system runs the start would fail.
-install_packages() {
-    local release=()
-    say "installing Incus"
-    . /etc/os-release
-    if [ "$ID" = debian ] && [ "$VERSION_ID" = 12 ]; then
-        release=(-t "$(backports "$VERSION_CODENAME")")
+# Of these packages the ones that are not installed.
+missing_of() {
+    local package
+    for package; do
+        # An Incus from elsewhere brings its own lxcfs.
+        case $package,$(daemon) in lxcfs,/opt/*) continue ;; esac
+        dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+            printf '%s\n' "$package"
+    done
+}
+
+# Never removes a package: one that would drive out what is there is not installed.
+install() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends --no-remove "$@" \
+        >/dev/null || die "apt could not install $*"
+}
+
+install_missing() {
+    local helpers_missing packages_missing=() release=()
+    mapfile -t helpers_missing < <(missing_of "${helpers[@]}")
+    # Whatever Incus is there stays as it is, wherever it came from.
+    answers || { command -v incus && [ -n "$(daemon)" ]; } >/dev/null || mapfile -t packages_missing < <(missing_of "${packages[@]}")
+    [ $((${#helpers_missing[@]} + ${#packages_missing[@]})) -gt 0 ] || return 0
+    say "installing ${packages_missing[*]} ${helpers_missing[*]}"
+    if [ ${#packages_missing[@]} -gt 0 ]; then
+        . /etc/os-release
+        if [ "$ID" = debian ] && [ "$VERSION_ID" = 12 ]; then
+            release=(-t "$(backports "$VERSION_CODENAME")")
+        fi
     fi
     apt-get update -qq
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get install -yqq --no-install-recommends "${helpers[@]}" >/dev/null
-    apt-get install -yqq --no-install-recommends "${release[@]}" "${packages[@]}" >/dev/null
+    # lxcfs must be there before Incus: where an init system runs, packages start their services.
+    [ ${#helpers_missing[@]} = 0 ] || install "${helpers_missing[@]}"
+    [ ${#packages_missing[@]} = 0 ] || install "${release[@]}" "${packages_missing[@]}"
+}
+
+# The daemon's program; nothing where none is installed.
+daemon() {
+    local path
+    for path in /usr/libexec/incus/incusd /opt/incus/bin/incusd; do
+        [ ! -x "$path" ] || { echo "$path"; return; }
+    done
+    command -v incusd || true
 }
 
 start_by_hand() {
@@ -49,16 +83,24 @@ start_by_hand() {
         sleep 0.3
     fi
     say "starting the Incus daemon"
-    setsid /usr/libexec/incus/incusd --group root >/var/log/incus/daemon.log 2>&1 </dev/null &
+    setsid "$(daemon)" --group root >/var/log/incus/daemon.log 2>&1 </dev/null &
+}
+
+# Every guest's systemd needs about ten of these, and all guests together have the root user's: with
+# the kernel's 128, services of about the twelfth guest fail at random. Incus's package raises it,
+# but only at the next boot.
+raise_limits() {
+    local limit=/proc/sys/fs/inotify/max_user_instances
+    [ "$(cat $limit)" -ge 1024 ] || echo 1024 >$limit 2>/dev/null ||
+        say "could not raise $limit to 1024: many guests at once may not start"
 }
 
 answers() { command -v incus >/dev/null && incus query /1.0 >/dev/null 2>&1; }
 
-answers && command -v mmdebstrap >/dev/null && exit 0
-missing=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" "${helpers[@]}" 2>&1 |
-    grep -vc '^installed ' || true)
-[ "$missing" = 0 ] || install_packages
+[ $only_start = yes ] || install_missing
 if ! answers; then
+    [ -n "$(daemon)" ] || die "Incus is not installed"
     if has_systemd; then systemctl start incus; else start_by_hand; fi
+    incus admin waitready --timeout 60 || die "the Incus daemon did not start; see /var/log/incus"
 fi
-incus admin waitready --timeout 60 || die "the Incus daemon did not start; see /var/log/incus"
+raise_limits

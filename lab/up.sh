@@ -16,7 +16,13 @@ lab/venv.sh
 secret=PORTFOLIO_DB_PASSWORD file=$folder/.phoenix-secrets.env
 if [ -z "${!secret:-}" ] && ! grep -qs "^$secret=" "$file"; then
     say "making the database's password ($file)"
-    (umask 077 && printf '%s=%s\n' "$secret" "$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" >>"$file")
+    .venv/bin/python - "$folder" "$secret" <<'PY'
+import secrets, sys
+from pathlib import Path
+from phoenix_hypervisor.config.secrets import Secrets
+
+Secrets(Path(sys.argv[1]), {}).add(sys.argv[2], secrets.token_hex(24))
+PY
 fi
 
 why=$(why_no_containers)

@@ -21,13 +21,14 @@ from phoenix_hypervisor.config.load import Loaded, Vocabulary, load
 from phoenix_hypervisor.config.secrets import Secrets
 from phoenix_hypervisor.configure import fingerprint
 from phoenix_hypervisor.configure.runner import Configurator
+from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.check import Check, Outcome
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.driver import Driver, Run, Tell
 from phoenix_hypervisor.model.errors import ConfigError, PhoenixError, UsageError
 from phoenix_hypervisor.model.event import Emit, Event, EventKind, Failure, Report
-from phoenix_hypervisor.model.observed import Observed, SeenGuest
+from phoenix_hypervisor.model.observed import GuestState, Observed, SeenGuest
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.model.problem import Problem
 from phoenix_hypervisor.plan import make as planning
@@ -42,13 +43,24 @@ _CONFIGURE_LIMIT_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """One guest as it is: seen, and with the answers of its checks. `healthy` None: not known."""
+    """One guest as it is: seen, and with the answers of its checks. `healthy` None: not known.
+
+    `hidden` says why it can't be seen; empty where it can, or isn't there.
+    """
 
     address: Address
     name: str
     seen: SeenGuest | None
     answers: tuple[tuple[Check, Outcome], ...] = ()
     managed: bool = True
+    hidden: str = ""
+
+    @property
+    def state(self) -> GuestState:
+        """Running, stopped, absent, or unknown where it can't be seen."""
+        if self.seen is not None:
+            return self.seen.state
+        return "unknown" if self.hidden else "absent"
 
     @property
     def healthy(self) -> bool | None:
@@ -73,9 +85,13 @@ class Session:
         observed = await observe.observe(self.desired, self.driver)
         return planning.make(self.desired, observed, self.driver, options), observed
 
-    async def plan_destroy(self, wanted: frozenset[Address] | None) -> tuple[Plan, Observed]:
-        """What deleting these (None: everything of the stack) would do."""
+    async def plan_destroy(self, words: Sequence[str] | None) -> tuple[Plan, Observed]:
+        """What deleting these guests (None: everything of the stack) would do.
+
+        They may also be ones that the files no longer name. Raises `UsageError`.
+        """
         observed = await observe.observe(self.desired, self.driver)
+        wanted = None if words is None else self._resolve_all(words, observed)
         return planning.destroy(self.desired, observed, self.driver, wanted), observed
 
     async def renew(self, saved: Plan, options: Options) -> tuple[Plan, Observed]:
@@ -121,18 +137,22 @@ class Session:
         return await self._verify(plan, report, emit, then_verify) if report.ok else report
 
     async def health(self, addresses: Iterable[Address] = ()) -> list[Health]:
-        """Every guest with the answers of its checks, asked now."""
+        """Every guest (or these, of the files) with the answers of its checks, asked now."""
         observed = await observe.observe(self.desired, self.driver)
         wanted = set(addresses)
         found = [a for a in self.desired.guests if not wanted or a in wanted]
         return list(await asyncio.gather(*(self._ask(a, observed) for a in found)))
 
-    def doors(self) -> dict[Address, str]:
-        """Where to look at the guests that nobody else depends on: the stack's front doors."""
+    def doors(self, among: frozenset[Address] = frozenset()) -> dict[Address, str]:
+        """Where to look at the guests that nobody else depends on: the stack's front doors.
+
+        Only those `among` these guests; empty: of the whole stack.
+        """
         needed = {one for guest in self.desired.guests.values() for one in guest.dependencies}
         found: dict[Address, str] = {}
         for address, guest in self.desired.guests.items():
-            if address not in needed and guest.runs and guest.ip:
+            asked_for = not among or address in among
+            if asked_for and address not in needed and guest.runs and guest.ip:
                 urls = [check.url(guest.ip) for check in guest.checks]
                 if urls and urls[0]:
                     found[address] = urls[0]
@@ -144,20 +164,33 @@ class Session:
         return self.driver.hold(self.desired.stack, run)
 
     def resolve(self, words: Sequence[str]) -> frozenset[Address]:
-        """Addresses, ids or names as addresses. Raises `UsageError` with what there is."""
-        return frozenset(self._resolve(word) for word in words)
+        """Addresses, ids or names of the files' guests. Raises `UsageError` with what is there."""
+        return self._resolve_all(words, None)
 
-    def _resolve(self, word: str) -> Address:
-        known = self.desired.guests
-        if "/" in word:
-            return Address(word)
-        found = [g.address for g in known.values() if word in (str(g.id), g.name)]
-        if len(found) == 1:
-            return found[0]
-        if not found and word.isdigit():
-            return Address(f"lxc/{word}")
-        names = ", ".join(f"{g.address} ({g.name})" for g in known.values())
-        raise UsageError(f"there is no guest “{word}” in the files", hint=f"there are: {names}")
+    async def options(
+        self, targets: Sequence[str], reconfigure: Sequence[str], *, prune: bool
+    ) -> Options:
+        """What a plan is asked for, in the words of a command line. Raises `UsageError`.
+
+        Targets may also be addresses of pools and bridges and, with `prune`, guests that the
+        files no longer name.
+        """
+        resources = {w for w in targets if w in self.desired.pools or w in self.desired.bridges}
+        words = [word for word in targets if word not in resources]
+        look = prune and words
+        observed = await observe.observe(self.desired, self.driver) if look else None
+        found = {*self._resolve_all(words, observed), *(Address(one) for one in resources)}
+        return Options(targets=frozenset(found), prune=prune, reconfigure=self.resolve(reconfigure))
+
+    def _resolve_all(self, words: Sequence[str], observed: Observed | None) -> frozenset[Address]:
+        """The guests of these words; with `observed` also those that only the target knows."""
+        ours = [(guest.address, guest.name) for guest in self.desired.guests.values()]
+        others: Named = []
+        for seen in observed.guests.values() if observed else ():
+            mine = seen.stack == self.desired.stack
+            (ours if mine else others).append((seen.address, seen.name))
+        others += [(address, "") for address in (observed.unknown if observed else ())]
+        return frozenset(_pick(word, ours, others) for word in words)
 
     def _known(self, wanted: Iterable[Address], options: Options) -> None:
         known = {*self.desired.guests, *self.desired.pools, *self.desired.bridges}
@@ -187,7 +220,8 @@ class Session:
     async def _ask(self, address: Address, observed: Observed) -> Health:
         guest, seen = self.desired.guests[address], observed.guests.get(address)
         managed = seen is None or seen.stack == self.desired.stack
-        health = Health(address, guest.name, seen, managed=managed)
+        hidden = "" if seen else observed.unknown.get(address, "")
+        health = Health(address, guest.name, seen, managed=managed, hidden=hidden)
         running = seen is not None and managed and seen.state == "running"
         if not (running and guest.checks and self.driver.has_inside):
             return health
@@ -227,12 +261,35 @@ class Session:
         return None
 
 
+Named = list[tuple[Address, str]]
+
+
+def _pick(word: str, ours: Named, others: Named) -> Address:
+    """The guest of an address, an id or a name, in this order; `others` are looked at last."""
+    for guests in (ours, others):
+        ways: tuple[set[Address], ...] = (
+            {address for address, _ in guests if address == word},
+            {address for address, _ in guests if addresses.ident(address) == word},
+            {address for address, name in guests if name == word},
+        )
+        for found in ways:
+            if len(found) > 1:
+                all_found = sorted(found, key=addresses.order)
+                words = f"“{word}” may be any of {', '.join(all_found)}"
+                raise UsageError(words, hint="give the address")
+            if found:
+                return found.pop()
+    listed = ", ".join(f"{address} ({name})" for address, name in sorted(set(ours)))
+    raise UsageError(f"there is no guest “{word}”", hint=f"there are: {listed or 'none'}")
+
+
 def vocabulary() -> Vocabulary:
     """The words that features and checks add to the files."""
     known = features.available()
     return Vocabulary(
         features={name: feature.options for name, feature in known.items()},
         checks=check_kinds.available(),
+        flaws={name: feature.flaws for name, feature in known.items()},
     )
 
 

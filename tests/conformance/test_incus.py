@@ -3,17 +3,21 @@
 import asyncio
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from tests.conformance.kit import Kit
 from tests.conformance.shared import SharedDriverSuite
+from tests.conformance.steps import make, must_see, quiet, update
 from tests.conformance.suite import clear
+from tests.conformance.variations import differences
 from tests.support import lab
 
+from phoenix_hypervisor.drivers.incus import driver as incus_driver
 from phoenix_hypervisor.drivers.incus import names
-from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.desired import Target
+from phoenix_hypervisor.model.address import Address, storage
+from phoenix_hypervisor.model.desired import Nic, Target, Volume
+from phoenix_hypervisor.model.driver import Driver
 
 pytestmark = pytest.mark.incus
 
@@ -33,13 +37,17 @@ class IncusKit(Kit):
         name = names.instance(address)
         await asyncio.to_thread(lab.incus, "delete", "--project", self.project, name)
 
+    async def volumes(self, pool: str) -> list[str]:
+        path = f"/1.0/storage-pools/{pool}/volumes/custom?recursion=1&project={self.project}"
+        return [one["name"] for one in await asyncio.to_thread(lab.query, path)]
+
 
 @pytest.mark.usefixtures("incus_daemon")
 class TestIncus(SharedDriverSuite):
     @pytest.fixture(scope="class")
     @classmethod
     def kit(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
-        corner = lab.Lab("c")
+        corner = lab.Lab("d")
         folder = tmp_path_factory.mktemp("incus")
         for parent in (folder, *folder.parents):  # the guests' root must get to the mounts
             if parent.owner() == "root" and str(parent) not in ("/", "/tmp"):
@@ -59,3 +67,38 @@ class TestIncus(SharedDriverSuite):
         yield kit
         asyncio.run(clear(kit, resources=True))
         lab.clear(corner.name)
+
+    async def test_volumes_of_a_guest_that_was_removed_by_hand(
+        self, kit: IncusKit, driver: Driver
+    ) -> None:
+        guest = kit.guest(30, volumes=(Volume("data", None, 1, "/srv/data"),))
+        await make(driver, kit, guest)
+        await kit.remove_foreign(guest.address)
+        await driver.delete(guest.address, quiet, keep_volumes=True)
+        assert await kit.volumes(kit.pool) == [f"lxc-{guest.id}-data"]
+        await driver.delete(guest.address, quiet)
+        assert await kit.volumes(kit.pool) == []
+
+    async def test_the_drivers_own_pool(
+        self, kit: IncusKit, driver: Driver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is made by the first guest that names none; volumes move to it, and go with it."""
+        own = f"{kit.pool}b"
+        monkeypatch.setattr(incus_driver, "_DEFAULT_POOL", own)
+        odd = Volume("my data/1", kit.pool, None, "/srv/data")
+        guest = kit.guest(31, pool=None, volumes=(odd,), nics=(Nic("root", kit.bridge),))
+        async with kit.open() as opened:
+            await make(opened, kit, guest)
+            there = await opened.observe(kit.desired(guest))
+            assert there.resources[storage(own)].stack == kit.stack
+            made = await must_see(opened, kit, guest)
+            assert differences(opened.project(guest), made.fields) == []
+            (name,) = await kit.volumes(kit.pool)
+
+            moved = replace(guest, volumes=(replace(odd, pool=None),))
+            assert await update(opened, kit, moved) == {"volumes.my data/1.pool"}
+            assert (await kit.volumes(kit.pool), await kit.volumes(own)) == ([], [name])
+
+            await kit.remove_foreign(guest.address)
+            await opened.remove(storage(own))
+            assert storage(own) not in (await opened.observe(kit.desired())).resources

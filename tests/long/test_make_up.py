@@ -41,12 +41,15 @@ def test_in_a_container_without_an_init_system(handed: Handover) -> None:
         assert "no changes" in again
         assert fresh.run(f"{phoenix} plan --detailed-exitcode").returncode == 0
 
-        fresh.ok("incus storage create other dir && incus network create other0 ipv4.address=none ipv6.address=none")
+        fresh.ok(
+            "incus storage create other dir && incus network create other0 ipv4.address=none ipv6.address=none"
+        )
         fresh.ok("make down")
         left = json.loads(fresh.ok("incus query '/1.0/storage-pools?recursion=1'"))
         assert [pool["name"] for pool in left] == ["other"]
         left = json.loads(fresh.ok("incus query '/1.0/networks?recursion=1'"))
         assert [one["name"] for one in left if one["managed"]] == ["other0"]
+        assert fresh.ok("incus image list --format csv").strip() == ""
         left = json.loads(fresh.ok("incus query '/1.0/projects?recursion=1'"))
         assert [project["name"] for project in left] == ["default"]
 

@@ -26,11 +26,10 @@ class Lab:
         """The project, pool and bridge (at most 15 characters, as interfaces need)."""
         return f"phxt{os.getpid()}{self.letter}"
 
-    def subnet(self, number: int = 0) -> str:
-        """The first three bytes of a /24 of this run, unlikely to be anybody else's."""
-        return (
-            f"10.{200 + (os.getpid() + ord(self.letter)) % 50}.{(os.getpid() // 50) % 250 + number}"
-        )
+    def subnet(self) -> str:
+        """The first three bytes of a /24 that no other corner of this or another run has."""
+        number = (os.getpid() * 26 + ord(self.letter) - ord("a")) % (100 * 256)
+        return f"10.{100 + number // 256}.{number % 256}"
 
 
 def incus(*words: str, check: bool = True, stdin: str | None = None) -> str:

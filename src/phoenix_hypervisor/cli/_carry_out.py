@@ -1,6 +1,7 @@
 """Shows a plan, asks, applies it with live progress, and tells how it ended."""
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -8,8 +9,9 @@ from rich.markup import escape
 
 from phoenix_hypervisor.cli._context import EXIT_FAILED, EXIT_INTERRUPTED, Context
 from phoenix_hypervisor.cli._progress import progress
+from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.errors import UsageError
-from phoenix_hypervisor.model.event import Failure, Report
+from phoenix_hypervisor.model.event import Event, Failure, Report
 from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.plan import render
@@ -34,7 +36,14 @@ async def carry_out(
     context.print(render.text(plan))
     if plan.changes and not yes:
         _ask(context)
-    with progress(context, plan) as emit:
+    checked: set[Address] = set()
+    with progress(context, plan) as show:
+
+        def emit(event: Event) -> None:
+            if event.step == "check" and event.event == "finished":
+                checked.add(event.address)
+            show(event)
+
         report = await session.apply(
             plan,
             observed,
@@ -43,7 +52,8 @@ async def carry_out(
             reconfigure=options.reconfigure,
             then_verify=(options.targets or None) if verify else frozenset(),
         )
-    _tell(context, report, session, verify=verify)
+    doors = session.doors(options.targets) if verify else {}
+    _tell(context, report, doors, checked=bool(checked), real=session.driver.has_inside)
     if report.interrupted:
         return EXIT_INTERRUPTED
     return 0 if report.ok else EXIT_FAILED
@@ -60,7 +70,9 @@ def _ask(context: Context) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _tell(context: Context, report: Report, session: "Session", *, verify: bool) -> None:
+def _tell(
+    context: Context, report: Report, doors: Mapping[Address, str], *, checked: bool, real: bool
+) -> None:
     if context.json:
         context.document(report.as_json())
         return
@@ -73,11 +85,11 @@ def _tell(context: Context, report: Report, session: "Session", *, verify: bool)
         context.say("[yellow]interrupted[/]; running it again goes on where this stopped")
     elif not report.ok:
         context.say(f"[bold red]not finished[/] after {took}; running it again goes on from here")
-    elif not session.driver.has_inside:
+    elif not real:
         context.print(f"[green]done[/] in {took}: simulated only, nothing real was made")
     else:
-        context.print(f"[bold green]done[/] in {took}" + "; every check passed" * verify)
-        for address, url in session.doors().items() if verify else ():
+        context.print(f"[bold green]done[/] in {took}" + "; every check passed" * checked)
+        for address, url in doors.items():
             context.print(f"open [bold]{url}[/]  ({address})")
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rich.console import Console
 from rich.markup import escape
 
+from phoenix_hypervisor.cli._text import json_safe, plain
 from phoenix_hypervisor.model.errors import ConfigError, PhoenixError, UsageError
 from phoenix_hypervisor.model.problem import Problem
 
@@ -26,6 +27,8 @@ EXIT_USAGE = 64
 EXIT_INTERRUPTED = 130
 
 _LEVELS = ("debug", "info", "warning", "error")
+# Tables for a file or another program are as wide as they are.
+_UNBOUND = 100_000
 _TARGETS = ("proxmox", "incus", "sim")
 T = TypeVar("T")
 
@@ -37,7 +40,8 @@ class Context:
         self.folder = Path()
         self.on: str | None = None
         self.json = False
-        self.out = Console(highlight=False, soft_wrap=True)
+        width = None if sys.stdout.isatty() else _UNBOUND
+        self.out = Console(highlight=False, soft_wrap=True, width=width)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def configure(self, folder: Path, on: str | None, as_json: bool, log_level: str) -> None:
@@ -72,15 +76,15 @@ class Context:
     def print(self, text: str) -> None:
         """Shows text with markup to a person; nothing with `--json`."""
         if not self.json:
-            self.out.print(text)
+            self.out.print(plain(text))
 
     def say(self, text: str) -> None:
         """A message beside the result: always on standard error."""
-        self.err.print(text)
+        self.err.print(plain(text))
 
     def document(self, value: object) -> None:
         """The JSON document of this command (or one line of several)."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_safe(json.dumps(value, ensure_ascii=False)) + "\n")
         sys.stdout.flush()
 
     def fail(self, error: PhoenixError) -> None:
@@ -105,13 +109,13 @@ class Context:
             self.document({"format": 1, "ok": ok, "problems": listed})
             return
         for problem in problems:
-            self.err.print(_shown(problem))
-        self.err.print(_counted(problems))
+            self.say(_shown(problem))
+        self.say(_counted(problems))
 
     def warnings(self, problems: Sequence[Problem]) -> None:
         """Warnings beside another result: on standard error, in one line each."""
         for problem in problems:
-            self.err.print(_shown(problem))
+            self.say(_shown(problem))
 
 
 def _shown(problem: Problem) -> str:

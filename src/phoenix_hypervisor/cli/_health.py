@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
+
+from phoenix_hypervisor.cli._text import cell
 
 if TYPE_CHECKING:
     from phoenix_hypervisor.app import Health
@@ -13,6 +14,7 @@ _STATES = {
     "running": "[green]running[/]",
     "stopped": "[yellow]stopped[/]",
     "absent": "[dim]absent[/]",
+    "unknown": "[yellow]unknown[/]",
 }
 _HEALTH = {True: "[green]healthy[/]", False: "[bold red]not healthy[/]", None: "[dim]-[/]"}
 
@@ -25,7 +27,7 @@ def as_json(guests: Sequence["Health"]) -> dict[str, object]:
             {
                 "address": guest.address,
                 "name": guest.name,
-                "state": state(guest),
+                "state": guest.state,
                 "managed": guest.managed,
                 "healthy": guest.healthy,
                 "addresses": list(guest.seen.addresses) if guest.seen else [],
@@ -54,22 +56,15 @@ def table(guests: Sequence["Health"], *, with_checks: bool) -> Table:
         passed = sum(outcome.ok for _, outcome in guest.answers)
         shown.add_row(
             guest.address,
-            escape(guest.name),
-            _STATES.get(state(guest), state(guest)) if guest.managed else "[red]not ours[/]",
+            cell(guest.name),
+            _STATES[guest.state] if guest.managed else "[red]not ours[/]",
             _HEALTH[guest.healthy],
-            " ".join(guest.seen.addresses) if guest.seen else "",
+            cell(" ".join(guest.seen.addresses) if guest.seen else guest.hidden),
             f"{passed}/{len(guest.answers)}" if guest.answers else "",
         )
         for check, outcome in guest.answers:
             if with_checks or not outcome.ok:
                 sign = "[green]✓[/]" if outcome.ok else "[red]✗[/]"
                 took = "" if outcome.latency_ms is None else f"{outcome.latency_ms:.0f} ms"
-                shown.add_row(
-                    "", f"{sign} {escape(check.title)}", took, "", escape(outcome.message)
-                )
+                shown.add_row("", f"{sign} {cell(check.title)}", took, "", cell(outcome.message))
     return shown
-
-
-def state(guest: "Health") -> str:
-    """Running, stopped, absent or unknown."""
-    return guest.seen.state if guest.seen else "absent"

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 
 from phoenix_hypervisor.cli._context import Context
-from phoenix_hypervisor.model import address as addresses
+from phoenix_hypervisor.cli._text import cell
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.event import Emit, Event
 from phoenix_hypervisor.model.plan import Plan
@@ -52,11 +51,9 @@ class _Plain:
         if event.event == "progress" and recent:
             return
         self._last[event.address] = now
-        message = f": {escape(event.message)}" if event.message else ""
+        message = f": {cell(event.message)}" if event.message else ""
         clock = f"{event.elapsed_s:7.1f} s"
-        self._context.out.print(
-            f"[dim]{clock}[/]  {event.address} {event.step} {event.event}{message}"
-        )
+        self._context.print(f"[dim]{clock}[/]  {event.address} {event.step} {event.event}{message}")
 
 
 class _Board:
@@ -76,11 +73,12 @@ class _Board:
         self._latest[event.address] = event
 
     def __rich__(self) -> Table:
-        table = Table.grid(padding=(0, 1))
-        for _ in range(5):
+        table = Table.grid(padding=(0, 1), expand=True)
+        for _ in range(4):
             table.add_column(no_wrap=True)
-        table.columns[4].overflow = "ellipsis"
-        for address in sorted({*self._total, *self._latest}, key=addresses.order):
+        # Only the message gives way where the terminal is narrow.
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        for address in self._total | self._latest:  # in the plan's order, then what it lacks
             table.add_row(*self._row(address))
         table.add_row("", f"[dim]{time.monotonic() - self._begin:.0f} s[/]")
         return table
@@ -88,7 +86,7 @@ class _Board:
     def _row(self, address: Address) -> tuple[str, str, str, str, str]:
         event = self._latest.get(address)
         total, done = self._total.get(address, 1), self._done.get(address, 0)
-        name = f"[bold]{address}[/] {escape(self._names.get(address, ''))}"
+        name = f"[bold]{address}[/] {cell(self._names.get(address, ''))}"
         if event is None:
             return "[dim]·[/]", name, "", "", "[dim]waits[/]"
         over = done >= total and event.event == "finished"
@@ -96,4 +94,4 @@ class _Board:
         sign = _SIGNS["finished" if over else event.event]
         if event.event == "finished" and not over:
             sign = _SIGNS["progress"]
-        return sign, name, f"[dim]{min(done, total)}/{total}[/]", step, escape(event.message)
+        return sign, name, f"[dim]{min(done, total)}/{total}[/]", step, cell(event.message)

@@ -1,8 +1,9 @@
 """`phoenix apply`: applies the plan that it shows, then verifies."""
 
-import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,9 @@ from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Impact
 from phoenix_hypervisor.model.errors import PhoenixError, UsageError
 from phoenix_hypervisor.model.plan import Plan
+
+if TYPE_CHECKING:
+    from phoenix_hypervisor.plan.options import Options
 
 SETTINGS = {
     "epilog": "Examples: phoenix apply · phoenix apply --yes · phoenix apply --target web · "
@@ -43,40 +47,45 @@ def apply(
     context: Context = ctx.obj
     if saved is not None and (target or prune or reconfigure):
         raise UsageError("--plan applies exactly the saved plan: it takes no other choice of what")
-    wanted = {"targets": target or [], "prune": prune, "reconfigure": reconfigure or []}
-    document = _read(saved) if saved else None
-    if document is not None:
-        wanted = document.get("options", wanted)
+    from phoenix_hypervisor.cli import _saved
+
+    asked = _Asked(target or [], reconfigure or [], prune=prune)
+    kept = _saved.read(saved) if saved else None
     status = context.run(
-        _apply(context, wanted, document, allow_destructive or [], yes=yes, parallel=parallel)
+        _apply(context, asked, kept, allow_destructive or [], yes=yes, parallel=parallel)
     )
     raise typer.Exit(status)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be planned, in the words of the command line."""
+
+    targets: Sequence[str]
+    reconfigure: Sequence[str]
+    prune: bool
+
+
 async def _apply(
     context: Context,
-    wanted: dict[str, Any],
-    document: Any,
-    allow: list[str],
+    asked: _Asked,
+    kept: "tuple[Plan, Options] | None",
+    allow: Sequence[str],
     *,
     yes: bool,
     parallel: int,
 ) -> int:
+    """`kept` is a saved plan: then `asked` asks for nothing."""
     from phoenix_hypervisor.cli._carry_out import carry_out
-    from phoenix_hypervisor.plan import as_json
-    from phoenix_hypervisor.plan.options import Options
 
     async with context.session() as session, session.hold("phoenix apply"):
         context.warnings(session.warnings)
-        options = Options(
-            targets=session.resolve(wanted["targets"]),
-            prune=bool(wanted["prune"]),
-            reconfigure=session.resolve(wanted["reconfigure"]),
-        )
-        if document is None:
+        if kept is None:
+            options = await session.options(asked.targets, asked.reconfigure, prune=asked.prune)
             plan, observed = await session.plan(options)
         else:
-            plan, observed = await session.renew(as_json.load(document), options)
+            saved, options = kept
+            plan, observed = await session.renew(saved, options)
         allowed = session.resolve(allow)
         if options.prune:  # named on the command line by --prune itself
             allowed |= {c.address for c in plan.changes if c.action.value == "delete"}
@@ -86,7 +95,7 @@ async def _apply(
             session,
             plan,
             observed,
-            yes=yes or document is not None,
+            yes=yes or kept is not None,
             parallel=parallel,
             options=options,
         )
@@ -111,12 +120,3 @@ def refuse(plan: Plan, allowed: frozenset[Address]) -> None:
             "these changes destroy data and were not named:\n  " + "\n  ".join(lines),
             hint=f"nothing was changed; if that is what you want: phoenix apply {flags}",
         )
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except OSError as error:
-        raise UsageError(f"can't read the plan {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is no saved plan: {error}") from error

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from phoenix_hypervisor.cli import _health
 from phoenix_hypervisor.cli._context import EXIT_FAILED, Context
@@ -31,10 +32,11 @@ async def _check(context: Context, words: list[str]) -> int:
     else:
         context.out.print(_health.table(found, with_checks=True))
         for health in down:
-            context.say(f"[red]{health.address} is {_health.state(health)}[/]")
+            why = f": {escape(health.hidden)}" if health.hidden else ""
+            context.say(f"[red]{health.address} is {health.state}[/]{why}")
     failed = down or any(health.healthy is False for health in found)
     return EXIT_FAILED if failed else 0
 
 
 def _up(health: "Health") -> bool:
-    return health.managed and _health.state(health) == "running"
+    return health.managed and health.state == "running"

@@ -33,8 +33,7 @@ async def _destroy(context: Context, guests: list[str], *, yes: bool, parallel: 
     from phoenix_hypervisor.plan.options import Options
 
     async with context.session() as session, session.hold("phoenix destroy"):
-        wanted = session.resolve(guests) if guests else None
-        plan, observed = await session.plan_destroy(wanted)
+        plan, observed = await session.plan_destroy(guests or None)
         if plan.refusals:
             raise PhoenixError(
                 "this can't be destroyed:\n  " + "\n  ".join(plan.refusals),

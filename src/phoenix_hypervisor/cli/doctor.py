@@ -56,6 +56,9 @@ def _machine() -> Iterator[Finding]:
         "mmdebstrap": ("mmdebstrap", "to build images from this machine's own mirror"),
         "nft": ("nftables", "for NAT of the guests' bridges"),
         "mkfs.btrfs": ("btrfs-progs", "for copy-on-write storage pools"),
+        "zstd": ("zstd", "to pack the images that are built"),
+        "newuidmap": ("uidmap", "for unprivileged containers"),
+        "lxcfs": ("lxcfs", "so that guests see their own memory and cores"),
         "dnsmasq": ("dnsmasq-base", "for DNS and DHCP of the guests' bridges"),
     }
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"

@@ -34,16 +34,16 @@ async def _exec(context: Context, word: str, command: list[str], timeout_s: floa
 
     from phoenix_hypervisor.shell import Shell
 
-    def show(output: str, line: bytes) -> None:
-        stream = sys.stdout if output == "out" and not context.json else sys.stderr
-        stream.buffer.write(line + b"\n")
-        stream.flush()
-
     async with context.session() as session:
         address = await running(session, word)
         with Shell(await session.driver.way_in(address), name=address) as shell:
             answer = await asyncio.to_thread(
-                shell.run, shlex.join(command), timeout_s=timeout_s, on_line=show
+                shell.run,
+                shlex.join(command),
+                timeout_s=timeout_s,
+                # Raw, as it comes: what a command says is the caller's own wish.
+                out_to=None if context.json else sys.stdout.buffer,
+                err_to=None if context.json else sys.stderr.buffer,
             )
     if context.json:
         said = {"status": answer.status, "out": answer.out.decode(errors="replace")}

@@ -1,6 +1,5 @@
 """`phoenix init`: writes a starter folder that can be applied as it is."""
 
-import json
 import shutil
 from importlib import resources
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from phoenix_hypervisor.cli import _schemas
 from phoenix_hypervisor.cli._context import Context
 from phoenix_hypervisor.model.errors import UsageError
 
@@ -22,9 +22,6 @@ def init(
     ] = None,
 ) -> None:
     """Writes a starter folder: the files with `$schema` set and comments, and their schemas."""
-    from phoenix_hypervisor import app
-    from phoenix_hypervisor.config.schema import schemas
-
     context: Context = ctx.obj
     target = folder or context.folder
     there = [path.name for path in target.glob("phoenix_*.json")] if target.is_dir() else []
@@ -35,9 +32,7 @@ def init(
         )
     with resources.as_file(resources.files("phoenix_hypervisor.cli") / "starter") as starter:
         shutil.copytree(starter, target, dirs_exist_ok=True)
-    (target / "schemas").mkdir(exist_ok=True)
-    for name, content in schemas(app.vocabulary()).items():
-        (target / "schemas" / name).write_text(json.dumps(content, indent=1) + "\n")
+    _schemas.write(target / "schemas")
     ignore = target / ".gitignore"
     if not ignore.exists():
         ignore.write_text(_IGNORED)

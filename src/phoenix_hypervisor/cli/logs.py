@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from phoenix_hypervisor.cli._context import EXIT_FAILED, Context
-from phoenix_hypervisor.cli._inside import running
-from phoenix_hypervisor.model.errors import PhoenixError
+from phoenix_hypervisor.cli._inside import present, running
+from phoenix_hypervisor.cli._text import plain
 
 SETTINGS = {"epilog": "Examples: phoenix logs api · phoenix logs db --unit postgresql -n 200"}
 _LIMIT_S = 60.0
@@ -32,12 +32,10 @@ async def _logs(context: Context, word: str, lines: int, unit: str | None, follo
     from phoenix_hypervisor.shell import Shell
 
     async with context.session() as session:
-        try:
-            address = await running(session, word)
-        except PhoenixError:
-            (address,) = session.resolve([word])
-            context.out.print(await session.driver.console(address, lines), markup=False)
+        if (seen := await present(session, word)).state == "stopped":
+            typer.echo(plain(await session.driver.console(seen.address, lines)))
             return 0
+        address = await running(session, word)
         chosen = f" --unit={shlex.quote(unit)}" if unit else ""
         script = f"exec journalctl --no-pager --lines={lines}{chosen}{' --follow' * follow}"
         with Shell(await session.driver.way_in(address), name=address) as shell:
@@ -45,6 +43,7 @@ async def _logs(context: Context, word: str, lines: int, unit: str | None, follo
                 shell.run,
                 script,
                 timeout_s=_FOREVER_S if follow else _LIMIT_S,
-                on_line=lambda _, line: typer.echo(line),
+                on_line=lambda _, line: typer.echo(plain(line.decode(errors="replace"))),
+                keep=0,
             )
     return 0 if answer.ok else EXIT_FAILED

@@ -1,6 +1,5 @@
 """`phoenix plan`: shows what would change, why, its impact, and about how long it takes."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -41,23 +40,18 @@ def plan(
 async def _plan(
     context: Context, target: list[str], reconfigure: list[str], prune: bool, out: Path | None
 ) -> int:
+    from phoenix_hypervisor.cli import _saved
     from phoenix_hypervisor.plan import as_json, render
-    from phoenix_hypervisor.plan.options import Options
 
     async with context.session() as session:
         context.warnings(session.warnings)
-        options = Options(
-            targets=session.resolve(target), prune=prune, reconfigure=session.resolve(reconfigure)
-        )
+        options = await session.options(target, reconfigure, prune=prune)
         found, _ = await session.plan(options)
-    document = as_json.dump(found)
     if context.json:
-        context.document(document)
+        context.document(as_json.dump(found))
     context.print(render.text(found))
     if out is not None:
-        saved = document | {"options": {"targets": sorted(options.targets), "prune": prune}}
-        saved["options"]["reconfigure"] = sorted(options.reconfigure)
-        out.write_text(json.dumps(saved, indent=1) + "\n")
+        _saved.write(out, found, options)
         context.print(f"saved to {out}; `phoenix apply --plan {out}` applies exactly this")
     if found.refusals:
         return EXIT_FAILED

@@ -1,11 +1,11 @@
 """`phoenix schema`: writes the JSON Schemas, so that editors complete and check while one types."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from phoenix_hypervisor.cli import _schemas
 from phoenix_hypervisor.cli._context import Context
 
 SETTINGS = {"epilog": "Example: phoenix schema --out schemas/"}
@@ -22,11 +22,8 @@ def schema(
     from phoenix_hypervisor.config.schema import schemas
 
     context: Context = ctx.obj
-    found = schemas(app.vocabulary())
     if out is None:
-        context.document(found)
+        context.document(schemas(app.vocabulary()))
         return
-    out.mkdir(parents=True, exist_ok=True)
-    for name, content in found.items():
-        (out / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-        context.print(f"wrote {out / name}")
+    for path in _schemas.write(out):
+        context.print(f"wrote {path}")

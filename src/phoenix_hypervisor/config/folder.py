@@ -1,6 +1,6 @@
 """The whole folder as it was read: what the rules judge and what the desired state is made of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -14,8 +14,8 @@ from phoenix_hypervisor.config.words.vm import Machine, VmFile
 from phoenix_hypervisor.model import address
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.check import Check
-from phoenix_hypervisor.model.desired import FeatureUse
-from phoenix_hypervisor.model.feature import FeatureOptions
+from phoenix_hypervisor.model.desired import Desired, FeatureUse, Guest
+from phoenix_hypervisor.model.feature import FeatureOptions, Flaw
 from phoenix_hypervisor.model.problem import Problem
 
 HYPERVISOR = "phoenix_hypervisor_config.json"
@@ -30,16 +30,21 @@ G_co = TypeVar("G_co", bound=Container | Machine, covariant=True)
 MOST_IDS = 12
 
 
+FindFlaws = Callable[[Any, Guest, Desired], Iterable[Flaw]]
+"""As `Feature.flaws`, whose options differ from feature to feature."""
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """What the program knows beside the words of the files.
 
     `features` maps all names of features to the models of their options, `checks` all kinds of
-    checks to their models.
+    checks to their models. `flaws` asks a feature by its name what can't be among these guests.
     """
 
     features: Mapping[str, type[FeatureOptions]]
     checks: Mapping[str, type[Check]]
+    flaws: Mapping[str, FindFlaws] = field(default_factory=dict)
 
 
 def _same(path: Pointer) -> Pointer:
@@ -153,6 +158,8 @@ class Folder:
     broken: frozenset[str]
     lost: tuple[str, ...] = ()
     """Guests that can't be taken by their id, as the files name them."""
+    known_secrets: Callable[[str], bool] | None = None
+    """Whether a named secret has a value; None where that can't be asked."""
     _by_id: dict[int, AnyEntry] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -192,8 +199,12 @@ class Folder:
 
     @property
     def driver(self) -> str | None:
-        """The target that is asked for, on the command line or in the file."""
-        return self.on or self.host.hypervisor.driver
+        """The target: as the command line or the file says; an endpoint is one of Proxmox VE.
+
+        None where the machine decides, which the files can't know.
+        """
+        words = self.host.hypervisor
+        return self.on or words.driver or ("proxmox" if words.endpoint else None)
 
     @property
     def models(self) -> tuple[tuple[str, Words], ...]:

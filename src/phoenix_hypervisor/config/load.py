@@ -1,9 +1,11 @@
 """The whole way from a folder to its desired state, readable at a glance."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from phoenix_hypervisor.config.desire import desire
+from phoenix_hypervisor.config.flaws import flaws
 from phoenix_hypervisor.config.folder import FILES, Vocabulary
 from phoenix_hypervisor.config.reading import read
 from phoenix_hypervisor.config.rules import problems as broken_rules
@@ -21,14 +23,24 @@ class Loaded:
     problems: tuple[Problem, ...]
 
 
-def load(folder: Path, vocabulary: Vocabulary, *, on: str | None = None) -> Loaded:
+def load(
+    folder: Path,
+    vocabulary: Vocabulary,
+    *,
+    on: str | None = None,
+    known_secrets: Callable[[str], bool] | None = None,
+) -> Loaded:
     """Reads a folder. `on` is the target of the command line, which goes before the file's.
+
+    `known_secrets` says whether a named secret has a value; without it that isn't judged.
 
     Problems are sorted by file (hypervisor, lxc, vm, cloud), line and column. Never raises for
     what the files hold.
     """
     path = folder.absolute()
-    words, problems = read(path, vocabulary, on)
+    words, problems = read(path, vocabulary, on, known_secrets)
+    wanted = desire(words)
+    problems.extend(flaws(words, wanted, problems))
     problems.extend(broken_rules(words))
     if not path.is_dir():
         message = f"there is no folder {path}"
@@ -40,7 +52,7 @@ def load(folder: Path, vocabulary: Vocabulary, *, on: str | None = None) -> Load
     problems = sorted(dict.fromkeys(problems), key=_place)
     if any(problem.severity == "error" for problem in problems):
         return Loaded(None, tuple(problems))
-    return Loaded(desire(words, tuple(problems)), tuple(problems))
+    return Loaded(replace(wanted, notes=tuple(problems)), tuple(problems))
 
 
 def _place(problem: Problem) -> tuple[int, int, int, str]:

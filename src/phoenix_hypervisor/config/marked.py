@@ -31,9 +31,24 @@ def marked(words: BaseModel, kind: type[object]) -> Iterator[tuple[Pointer, Mark
         marker = next((mark for mark in field.metadata if isinstance(mark, kind)), None)
         if marker is not None:
             yield (name,), Marked(marker, field, value)
-        elif isinstance(value, Words):
-            for path, inside in marked(value, kind):
-                yield (name, *path), inside
+        else:
+            for at, held in _below(value):
+                for path, inside in marked(held, kind):
+                    yield (name, *at, *path), inside
+
+
+def _below(value: object) -> Iterator[tuple[Pointer, Words]]:
+    if isinstance(value, Words):
+        yield (), value
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            if isinstance(entry, Words):
+                yield (index,), entry
+
+
+def dotted(place: Pointer) -> str:
+    """A word's name with those above it: `mount_points.owner_uid`."""
+    return ".".join(step for step in place if isinstance(step, str))
 
 
 def listed(labels: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """Reads all files of a folder into words, one guest at a time, so that no mistake hides another."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -122,7 +122,12 @@ class _Reading:
         return judged.model, (options.features(), options.checks()), spot
 
 
-def read(path: Path, vocabulary: Vocabulary, on: str | None) -> tuple[Folder, list[Problem]]:
+def read(
+    path: Path,
+    vocabulary: Vocabulary,
+    on: str | None,
+    known_secrets: Callable[[str], bool] | None = None,
+) -> tuple[Folder, list[Problem]]:
     """All files of a folder as words, and what is wrong with each word by itself."""
     reading = _Reading(path, vocabulary)
     host = reading.file(HYPERVISOR, HypervisorFile)
@@ -142,5 +147,6 @@ def read(path: Path, vocabulary: Vocabulary, on: str | None) -> tuple[Folder, li
         guests=tuple(guests),
         broken=frozenset(reading.broken),
         lost=tuple(reading.lost),
+        known_secrets=known_secrets,
     )
     return folder, reading.problems

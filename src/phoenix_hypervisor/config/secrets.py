@@ -43,6 +43,13 @@ class Secrets:
             )
         return self._values[name]
 
+    def has(self, name: str) -> bool:
+        """Whether a secret has a value; not where the file can't be read or trusted."""
+        try:
+            return bool(self.lookup(name))
+        except SecretMissing:
+            return False
+
     def digest(self, secret: Secret) -> str:
         """A slow digest of a secret's value: equal for equal values, useless for guessing them.
 

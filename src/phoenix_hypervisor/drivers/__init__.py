@@ -16,6 +16,9 @@ from phoenix_hypervisor.model.desired import Target
 from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.errors import UsageError
 
+_NOT_BUILT = frozenset({"proxmox"})
+"""Targets that the files may name already, and that no driver is there for."""
+
 
 def available() -> dict[str, str]:
     """The drivers: name to module path, sorted by name."""
@@ -32,6 +35,12 @@ def open_driver(
     `UsageError` for a name that is not there.
     """
     known = available()
+    if name in _NOT_BUILT:
+        raise UsageError(
+            f"the {name} driver is not built yet",
+            hint="what works now: --on incus (real containers on this machine), "
+            "--on sim (a simulated node)",
+        )
     if name not in known:
         raise UsageError(f"there is no driver `{name}`", hint=f"known ones: {', '.join(known)}")
     driver: Driver = importlib.import_module(known[name]).connect(

@@ -8,8 +8,9 @@ A field is a dotted path to a JSON value:
     volumes.<name>.pool|size_gb|target, raw.<key>
 
 A value that the files leave open is left out and so never compared. Of the groups in `GROUPS`
-everything that is seen is compared: a key there that is not wanted is one that was removed from
-the files, so a driver shows in them only what was asked for (no generated MAC, no default pool).
+everything that is seen is compared, but for the size of a volume that is still wanted: a key there
+that is not wanted is one that was removed from the files, so a driver shows in them only what was
+asked for (no generated MAC, no default pool).
 """
 
 from collections.abc import Iterable, Mapping

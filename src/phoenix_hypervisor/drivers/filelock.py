@@ -10,14 +10,15 @@ import json
 import os
 import platform
 import re
+import stat
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from phoenix_hypervisor.model.driver import Run
-from phoenix_hypervisor.model.errors import StackBusy
+from phoenix_hypervisor.model.errors import PhoenixError, StackBusy
 
 _READ_TRIES = 20
 _READ_PAUSE_S = 0.01
@@ -25,11 +26,36 @@ _held: set[int] = set()
 
 
 def folder(environ: Mapping[str, str]) -> Path:
-    """Where lock files lie: a folder that is empty after a boot."""
-    system = Path("/run/lock")
-    if os.geteuid() == 0 and system.is_dir():
-        return system
-    return Path(environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    """Where lock files lie: a folder that is this user's alone, and empty after a boot.
+
+    Never straight in a folder that others write to: they could make the file first, and block
+    this user's applies for as long as they like. Raises `PhoenixError` where the folder can't be
+    made, or isn't this user's alone.
+    """
+    path = _place(environ)
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise PhoenixError(f"no lock can be kept in {path}: {error.strerror}") from error
+    open_to_others = stat.S_IMODE(found.st_mode) & (stat.S_IRWXG | stat.S_IRWXO)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or open_to_others:
+        raise PhoenixError(
+            f"{path} is not a folder of this user alone, so no lock is kept in it",
+            hint=f"look who made it, then remove it: rm -r {path}",
+        )
+    return path
+
+
+def _place(environ: Mapping[str, str]) -> Path:
+    if os.geteuid() == 0:
+        return Path("/run/phoenix")
+    runtime = Path(environ.get("XDG_RUNTIME_DIR") or "/nonexistent")
+    with suppress(OSError):
+        # After `su` it names the folder of another user.
+        if runtime.stat().st_uid == os.geteuid():
+            return runtime / "phoenix"
+    return Path(tempfile.gettempdir()) / f"phoenix-{os.geteuid()}"
 
 
 @asynccontextmanager
@@ -55,7 +81,7 @@ async def hold(
 
 def _take(path: Path, stack: str) -> int:
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -78,7 +104,7 @@ def _is_file(fd: int, path: Path) -> bool:
 def _file(scope: str, stack: str, environ: Mapping[str, str]) -> Path:
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", stack)[:40]
     exact = hashlib.sha256(f"{scope}\0{stack}".encode()).hexdigest()[:12]
-    return folder(environ) / f"phoenix-{os.geteuid()}-{readable}-{exact}.lock"
+    return folder(environ) / f"{readable}-{exact}.lock"
 
 
 def _told(run: Run) -> dict[str, object]:
@@ -102,26 +128,28 @@ def _read(fd: int) -> Mapping[str, object]:
     """What the holder wrote; empty where it has not written yet (it locks first)."""
     for _ in range(_READ_TRIES):
         try:
-            content: dict[str, object] = json.loads(os.pread(fd, 65536, 0))
-        except ValueError:
+            content = json.loads(os.pread(fd, 65536, 0))
+        except (ValueError, RecursionError):
             time.sleep(_READ_PAUSE_S)
             continue
-        return content
+        return content if isinstance(content, dict) else {}
     return {}
 
 
 def _busy(stack: str, holder: Mapping[str, object]) -> StackBusy:
     hint = "wait until it has ended, then run this again"
-    since = holder.get("since")
-    if not isinstance(since, int | float):
-        return StackBusy(f"another apply works on stack {stack}", hint=hint)
-    clock = time.strftime("%H:%M:%S", time.localtime(since))
-    return StackBusy(
-        f"another apply works on stack {stack}: `{holder['command']}` by {holder['who']} on "
-        f"{holder['host']} (pid {holder['pid']}) since {clock}, "
-        f"{max(0, round(time.time() - since))} s ago",
-        hint=hint,
-    )
+    told = f"another apply works on stack {stack}"
+    try:
+        since = float(str(holder["since"]))
+        clock = time.strftime("%H:%M:%S", time.localtime(since))
+        told += (
+            f": `{holder['command']}` by {holder['who']} on {holder['host']} "
+            f"(pid {holder['pid']}) since {clock}, {max(0, round(time.time() - since))} s ago"
+        )
+    except (KeyError, ValueError, OverflowError, OSError):
+        # Not written by this version, or damaged: it is held all the same.
+        return StackBusy(told, hint=hint)
+    return StackBusy(told, hint=hint)
 
 
 def _forget_in_child() -> None:

@@ -1,7 +1,14 @@
 """What features want to know of other guests, read from the desired state alone."""
 
+from collections.abc import Iterable, Iterator, Mapping
+
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigError
+from phoenix_hypervisor.model.feature import Flaw
+
+Place = tuple[str | int, ...]
+
+_LETS_IN = "{} lets its dependents in by address"
 
 
 def find(wanted: int | str, desired: Desired) -> Guest:
@@ -23,13 +30,40 @@ def static_ip(guest: Guest, why: str) -> str:
     return guest.ip
 
 
+def unreachable(wanted: Mapping[Place, int | str], desired: Desired, why: str) -> Iterator[Flaw]:
+    """Guests whose address an option at a place asks for, but that are not there or have none."""
+    for place, name in wanted.items():
+        try:
+            static_ip(find(name, desired), why)
+        except ConfigError as error:
+            yield Flaw(error.message, place)
+
+
+def unknown_dependents(guest: Guest, desired: Desired) -> Iterator[Flaw]:
+    """Dependents that `dependents` could not name."""
+    for other in _dependents(guest, desired):
+        try:
+            static_ip(other, _LETS_IN.format(guest.name))
+        except ConfigError as error:
+            yield Flaw(error.message, ("network_config", "ip"), other.address)
+
+
+def refuse(flaws: Iterable[Flaw]) -> None:
+    """Raises `ConfigError` with the first flaw, for those who never asked for them before."""
+    for flaw in flaws:
+        raise ConfigError(flaw.message)
+
+
+def _dependents(guest: Guest, desired: Desired) -> Iterator[Guest]:
+    for other in desired.guests.values():
+        if guest.address in other.dependencies and not other.is_template:
+            yield other
+
+
 def dependents(guest: Guest, desired: Desired) -> list[str]:
     """Static addresses of the guests that depend on this one, sorted.
 
     Raises `ConfigError` where a dependent has no static address, since nobody could let it in.
     """
-    return sorted(
-        static_ip(other, f"{guest.name} lets its dependents in by address")
-        for other in desired.guests.values()
-        if guest.address in other.dependencies and not other.is_template
-    )
+    why = _LETS_IN.format(guest.name)
+    return sorted(static_ip(other, why) for other in _dependents(guest, desired))

@@ -7,19 +7,22 @@ not hold literally (a `$` in a string can't be escaped) is refused there or here
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from phoenix_hypervisor.model import route as route_rule
 from phoenix_hypervisor.model.errors import ConfigError
 
-HEALTH_PATH = "/.phoenix/health"
+HEALTH_PATH = f"{route_rule.OWN}/health"
 WWW = "/srv/www"
 AUTH = "/etc/nginx/phoenix-auth"
 CURRENT = "/etc/nginx/phoenix/current"
 
+Told = tuple[tuple[str | int, ...], str]
+"""Where among the sites, and what."""
+
 _HOST = re.compile(r"(\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*\Z")
-_PATH = re.compile(r"/[A-Za-z0-9._~%@:+,!*/-]*\Z")
 _GZIP_TYPES = (
     "text/plain text/css text/xml text/javascript application/javascript application/json "
     "application/manifest+json application/xml application/rss+xml application/wasm image/svg+xml"
@@ -74,7 +77,7 @@ def proxied(routes: Iterable[Mapping[str, Any]]) -> list[Proxied]:
     """Routes as `Nginx.inputs` gives them. Raises `ConfigError` for what can't be served."""
     found: dict[tuple[str | None, str], Proxied] = {}
     for route in routes:
-        host, path = route["host"], normal(route["path"])
+        host, path = lower(route["host"]), normal(route["path"])
         where = f"{host or 'every host'}{path}"
         if host is not None and not _HOST.match(host):
             raise ConfigError(f"a route's host {host!r} is no host name")
@@ -87,13 +90,16 @@ def proxied(routes: Iterable[Mapping[str, Any]]) -> list[Proxied]:
     return list(found.values())
 
 
+def lower(host: str | None) -> str | None:
+    """A host name as it is compared: capitals mean nothing in it (RFC 4343)."""
+    return host.lower() if host is not None else None
+
+
 def normal(path: str) -> str:
-    """A route's path without a slash at its end. Raises `ConfigError` for unsafe characters."""
-    if not _PATH.match(path) or path.startswith(HEALTH_PATH):
-        raise ConfigError(
-            f"a route's path {path!r} must start with / and hold only letters, digits "
-            f"and ._~%@:+,!*/- (and {HEALTH_PATH} is Phoenix's own)"
-        )
+    """A route's path without a slash at its end. Raises `ConfigError` for one that can't be."""
+    reason = route_rule.refusal(path)
+    if reason:
+        raise ConfigError(f"a route's path can't be {path!r}: {reason}")
     return path.rstrip("/") or "/"
 
 
@@ -211,42 +217,56 @@ proxy_intercept_errors off;
 """
 
 
-def _servers(server: Server, sites: Sequence[Static], routes: Sequence[Proxied]) -> str:
-    by_host: dict[str, Static | None] = {}
-    fallback: Static | None = None
-    for site in sites:
-        if site.default or not site.hosts:
-            if fallback:
-                raise ConfigError(
-                    f"the sites {fallback.name} and {site.name} both answer every host name: "
-                    "give one of them a host, or name one in default_site"
+def contradictions(sites: Sequence[Static], routes: Sequence[Proxied]) -> Iterator[Told]:
+    """What two sites, or a site and a route, both publish; and headers that Nginx can't hold."""
+    by_host: dict[str | None, Static] = {}
+    for index, site in enumerate(sites):
+        for host in _answers(site):
+            if host not in by_host:
+                by_host[host] = site
+            elif host is None:
+                yield (
+                    (index,),
+                    f"the sites {by_host[host].name} and {site.name} both answer every host name: "
+                    "give one of them a host, or name one in default_site",
                 )
-            fallback = site
-        for host in site.hosts:
-            if host in by_host:
-                raise ConfigError(f"two sites answer the host {host}: change one's host")
-            by_host[host] = site
-    for route in routes:
-        if route.host:
-            by_host.setdefault(route.host, None)
+            else:
+                yield (index, "host"), f"two sites answer the host {host}: change one's host"
+            if any(route.path == "/" and route.host == host for route in routes):
+                yield (
+                    (index,),
+                    f"the site {site.name} and a route both publish {host or 'every host'}/: "
+                    "give one of them a host or path of its own",
+                )
+        for name, value in site.headers:
+            try:
+                quote(value)
+            except ConfigError as error:
+                yield (index, "headers", name), error.message
+
+
+def _answers(site: Static) -> list[str | None]:
+    """Its host names; None among them where it answers all that nobody else does."""
+    return [*site.hosts, *([None] if site.default or not site.hosts else [])]
+
+
+def _servers(server: Server, sites: Sequence[Static], routes: Sequence[Proxied]) -> str:
+    for _, message in contradictions(sites, routes):
+        raise ConfigError(message)
+    by_host = {host: site for site in sites for host in _answers(site)}
+    hosts = {route.host for route in routes} | set(by_host)
     shared = [route for route in routes if route.host is None]
-    blocks = [_block(server, None, fallback, shared)]
-    for host in sorted(by_host):
+    blocks = [_block(server, None, by_host.get(None), shared)]
+    for host in sorted(host for host in hosts if host is not None):
         own = [route for route in routes if route.host == host]
-        taken = {route.path for route in own} | ({"/"} if by_host[host] else set())
-        blocks.append(
-            _block(server, host, by_host[host], [*own, *(r for r in shared if r.path not in taken)])
-        )
+        taken = {route.path for route in own} | ({"/"} if host in by_host else set())
+        more = (route for route in shared if route.path not in taken)
+        blocks.append(_block(server, host, by_host.get(host), [*own, *more]))
     return "\n".join(blocks)
 
 
 def _block(server: Server, host: str | None, site: Static | None, routes: Sequence[Proxied]) -> str:
     flag = "" if host else " default_server"
-    if site and any(route.path == "/" for route in routes):
-        raise ConfigError(
-            f"the site {site.name} and a route both publish {host or 'every host'}/: "
-            "give one of them a host or path of its own"
-        )
     lines = [
         f"listen {server.port}{flag};",
         f"listen [::]:{server.port}{flag};",

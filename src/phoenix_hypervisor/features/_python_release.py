@@ -13,14 +13,30 @@ READY = ".phoenix-ready"
 _LOCAL = r"^[[:space:]]*(-[rce]|--(requirement|constraint|editable)|[./])|@ *(file:|[./])"
 
 
-def from_folder(root: str, folder: Path, python: str) -> str:
+REFUSE_LINKS = """\
+cd {folder}
+strays=$(find . -type l -exec sh -c '
+    home=$(pwd -P)
+    for link; do
+        case $(readlink -m -- "$link") in "$home"/*) ;; *) echo "$link" ;; esac
+    done' sh {{}} +)
+if [ -n "$strays" ]; then
+    echo "links of the repository lead out of it: $strays" >&2
+    exit 1
+fi"""
+"""Shell words that fail where a link of a tree in the guest leads out of it."""
+
+
+def from_folder(root: str, folder: Path, home: Path, python: str) -> str:
     """Uploads a folder as a release; returns its hash. Must be called in a deploy function.
+
+    `home` is the folder of the configuration, which no link may leave.
 
     Another Python makes another release, since a virtual environment belongs to one version.
     """
     from phoenix_hypervisor.features import _system
 
-    tree = Tree.of_folder(folder)
+    tree = Tree.of_folder(folder, home)
     digest = tree.digest(_system.ask(f"{python} --version"))
     upload(tree, root, digest)
     return digest
@@ -63,6 +79,7 @@ git fetch -q --depth 1 -- {where} {commit}
 rm -rf {target}.new
 mkdir -p {target}.new
 git archive {commit} | tar -x --touch -C {target}.new
+{REFUSE_LINKS.format(folder=f"{target}.new")}
 mv -T {target}.new {target}
 """,
         stdin=stdin,

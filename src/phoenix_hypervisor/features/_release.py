@@ -17,25 +17,43 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from phoenix_hypervisor.model.errors import ConfigureFailed
+from phoenix_hypervisor.features._words import is_private
+from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
 
 IGNORED = frozenset(
-    {".git", "__pycache__", ".venv", "node_modules", ".DS_Store", ".mypy_cache", ".ruff_cache"}
+    {"__pycache__", ".venv", "node_modules", ".DS_Store", ".mypy_cache", ".ruff_cache"}
 )
-"""What editors, tools and version control leave in a folder; it never goes into a guest."""
+"""What editors and tools leave in a folder; it never goes into a guest."""
 
 
-def listed(folder: Path) -> list[Path]:
+def own(path: Path, home: Path) -> Path:
+    """The path itself, if it is one of the files of the folder `home` that may go into a guest.
+
+    Raises `ConfigError` naming the link that leads elsewhere: what else is on the operator's
+    machine, secrets above all, never gets into a guest by one.
+    """
+    real, root = path.resolve(), home.resolve()
+    if not real.is_relative_to(root) or any(map(is_private, real.relative_to(root).parts)):
+        raise ConfigError(f"{path} leads to {real}, which must not go into a guest")
+    return path
+
+
+def listed(folder: Path, home: Path) -> list[Path]:
     """The files below a folder that go into a guest; the folder itself where there are none.
 
-    So a missing folder is still named to those who look whether it is there.
+    So a missing folder is still named to those who look whether it is there. `home` is the folder
+    of the configuration: raises `ConfigError` for a link that leads out of it.
     """
     found = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and IGNORED.isdisjoint(path.relative_to(folder).parts)
+        own(path, home)
+        for path in sorted(own(folder, home).rglob("*"))
+        if (path.is_file() or path.is_symlink()) and not _left_out(path.relative_to(folder).parts)
     ]
-    return found or [folder]
+    return [path for path in found if path.is_file()] or [folder]
+
+
+def _left_out(parts: Iterable[str]) -> bool:
+    return any(part in IGNORED or is_private(part) for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +68,11 @@ class Tree:
         return cls({name: (text.encode(), False) for name, text in texts.items()})
 
     @classmethod
-    def of_folder(cls, folder: Path) -> "Tree":
-        """A folder's files. Raises `ConfigureFailed` where it is missing or empty."""
+    def of_folder(cls, folder: Path, home: Path) -> "Tree":
+        """A folder's files. Raises `ConfigureFailed` where it is missing or empty.
+
+        `home`: as for `listed`.
+        """
         if not folder.is_dir():
             raise ConfigureFailed(
                 f"the folder {folder} is missing", hint="make it, or mend the path in the files"
@@ -61,7 +82,7 @@ class Tree:
                 path.read_bytes(),
                 bool(path.stat().st_mode & 0o100),
             )
-            for path in listed(folder)
+            for path in listed(folder, home)
             if path != folder
         }
         if not files:

@@ -6,6 +6,7 @@ safely is refused when the folder is read, with the key that holds it.
 """
 
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
@@ -30,9 +31,23 @@ HostName = Annotated[
 """A DNS name, or all names below one (`*.example.com`)."""
 
 
+def is_private(part: str) -> bool:
+    """Whether a part of a path is none of a guest's business: Git's data, Phoenix's secrets."""
+    return part.startswith(".phoenix") or part == ".git"
+
+
 def _stays_inside(path: str) -> str:
-    if ".." in path.split("/"):
+    parts = path.split("/")
+    if ".." in parts:
         raise ValueError("the path must not lead out of the folder with ..")
+    if any(map(is_private, parts)):
+        raise ValueError("the path leads to what never goes into a guest (.git, .phoenix…)")
+    return path
+
+
+def _below(path: str) -> str:
+    if not PurePosixPath(path).parts:
+        raise ValueError("the whole folder can't be given: name a folder in it")
     return path
 
 
@@ -42,6 +57,9 @@ RelativePath = Annotated[
     AfterValidator(_stays_inside),
 ]
 """A path inside the folder of the configuration files, that doesn't lead out of it."""
+
+FolderBelow = Annotated[RelativePath, AfterValidator(_below)]
+"""A folder inside the folder of the configuration files, which also hold secrets."""
 
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./+@-]*$")]
 """A path in the guest."""

@@ -4,27 +4,31 @@ import base64
 import binascii
 import hashlib
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
 
-from phoenix_hypervisor.features._guests import find, static_ip
+from phoenix_hypervisor.features._guests import Place, find, static_ip, unreachable
+from phoenix_hypervisor.features._release import own
 from phoenix_hypervisor.features._words import (
     AbsolutePath,
     AddressOf,
     HostName,
     PackageName,
     PlainText,
+    RelativePath,
     UserName,
 )
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
-from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
+from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, InFolder, Inside
 from phoenix_hypervisor.model.secret import Secret
 
+PEM_START = "-----BEGIN"
 CERTIFICATES = "/usr/local/share/ca-certificates"
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----")
 _HASH = re.compile(r"(\$(y|gy|7|6|5|2[aby])\$[./A-Za-z0-9$,=+-]+|[!*]+)\Z")
@@ -33,6 +37,14 @@ TimeZone = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$")
 ]
 Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.@-]*$")]
+
+
+def _certificate(text: str) -> str:
+    return text if _is_pem(text) else _PATH.validate_python(text)
+
+
+_PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
+Certificate = Annotated[str, AfterValidator(_certificate)]
 
 
 class User(FeatureOptions):
@@ -62,8 +74,8 @@ class BaseSetupOptions(FeatureOptions):
     users: tuple[User, ...] = ()
     hypervisor_users: bool = Field(True, description="Also the users of the hypervisor file.")
     ssh_server: bool = Field(False, description="Run OpenSSH, with keys only.")
-    ca_certificates: tuple[str, ...] = Field(
-        (), description="Certificates to trust: PEM text, or files of the folder."
+    ca_certificates: Annotated[tuple[Certificate, ...], InFolder("", "file", or_text=PEM_START)] = (
+        Field((), description="Certificates to trust: PEM text, or files of the folder.")
     )
     security_updates: bool = Field(True, description="Install security updates every day.")
 
@@ -73,6 +85,15 @@ class BaseSetup(Feature[BaseSetupOptions]):
 
     name = "base_setup"
     options = BaseSetupOptions
+
+    def flaws(self, options: BaseSetupOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
+        """Guests that `hosts` names, but that have no address."""
+        wanted: dict[Place, int | str] = {
+            ("hosts", name): value.address_of
+            for name, value in options.hosts.items()
+            if isinstance(value, AddressOf)
+        }
+        return list(unreachable(wanted, desired, f"{guest.name} names it"))
 
     def inputs(
         self, options: BaseSetupOptions, guest: Guest, desired: Desired
@@ -115,7 +136,7 @@ class BaseSetup(Feature[BaseSetupOptions]):
 
     def files(self, options: BaseSetupOptions, guest: Guest, folder: Path) -> Sequence[Path]:
         """Certificates that are files."""
-        return [folder / text for text in options.ca_certificates if not _is_pem(text)]
+        return [own(folder / text, folder) for text in options.ca_certificates if not _is_pem(text)]
 
     def deploy(self, options: BaseSetupOptions, inside: Inside) -> None:
         """Each part compares first, and changes only what differs."""
@@ -216,7 +237,7 @@ def _locale(locale: str) -> None:
 
 
 def _is_pem(text: str) -> bool:
-    return "-----BEGIN" in text
+    return PEM_START in text
 
 
 def certificates(text: str, where: str) -> dict[str, str]:
@@ -244,7 +265,7 @@ def _certificates(wanted: Sequence[str], folder: Path) -> None:
         if _is_pem(text):
             files |= certificates(text, "base_setup.ca_certificates")
         else:
-            files |= certificates((folder / text).read_text(), text)
+            files |= certificates(own(folder / text, folder).read_text(), text)
     there = set(
         _system.ask(f"cd {CERTIFICATES} && ls phoenix-ca-*.crt 2>/dev/null || true").split()
     )
@@ -285,16 +306,33 @@ def _user(user: User, password_hash: str | None) -> None:
 
 
 def _keys(user: User) -> None:
+    """Writes the keys as the user: root must not follow links that the user may have made."""
     from phoenix_hypervisor.features import _system
 
     home = _system.ask(f"getent passwd {user.name} | cut -d: -f6")
-    group = _system.ask(f"id -gn {user.name}")
-    path = f"{home}/.ssh/authorized_keys"
+    folder = shlex.quote(f"{home}/.ssh")
+    path = shlex.quote(f"{home}/.ssh/authorized_keys")
+    as_user = f"cd / && runuser -u {user.name} --"
     ours = "# Made by Phoenix; changes made by hand are overwritten."
-    if user.ssh_keys or _system.ask(f"grep -sxF '{ours}' {path} || true"):
-        _system.folder(f"{home}/.ssh", mode="700", user=user.name, group=group)
-        text = "\n".join([ours, *user.ssh_keys, ""])
-        _system.text_file(path, text, mode="600", user=user.name, group=group)
+    there = _system.ask(f"{as_user} cat {path} 2>/dev/null || true")
+    if not user.ssh_keys and ours not in there.splitlines():
+        return
+    text = "\n".join([ours, *user.ssh_keys, ""])
+    modes = _system.ask(f"{as_user} stat -c %a {folder} {path} 2>/dev/null || true").split()
+    if there.strip() != text.strip() or modes != ["700", "600"]:
+        script = """set -e
+umask 077
+mkdir -p "$1"
+chmod 700 "$1"
+new=$(mktemp "$1/.keys.XXXXXX")
+cat > "$new"
+mv -T "$new" "$1/authorized_keys"
+"""
+        _system.run(
+            f"Write the keys of {user.name}",
+            f"{as_user} sh -c {shlex.quote(script)} sh {folder}",
+            stdin=text,
+        )
 
 
 def _sudoers(users: Sequence[User]) -> None:

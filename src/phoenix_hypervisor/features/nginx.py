@@ -1,12 +1,12 @@
 """Nginx: static sites of the folder, and the reverse proxy made from the routes of all guests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from phoenix_hypervisor.features._guests import static_ip
+from phoenix_hypervisor.features._guests import refuse, static_ip
 from phoenix_hypervisor.features._nginx_conf import (
     AUTH,
     CURRENT,
@@ -15,6 +15,7 @@ from phoenix_hypervisor.features._nginx_conf import (
     Proxied,
     Server,
     Static,
+    contradictions,
     quote,
     render,
 )
@@ -23,6 +24,7 @@ from phoenix_hypervisor.features._release import (
     Tree,
     current,
     listed,
+    own,
     prune_script,
     switch_script,
     upload,
@@ -31,7 +33,7 @@ from phoenix_hypervisor.features._take import NewFile, take
 from phoenix_hypervisor.features._words import Hosts, Name, Network, PlainText, Port, RelativePath
 from phoenix_hypervisor.model.desired import Desired, Guest, Route
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
-from phoenix_hypervisor.model.feature import Feature, FeatureOptions, InFolder, Inside
+from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, InFolder, Inside
 
 BASE = "/etc/nginx/phoenix"
 BCRYPT_BYTES = 72
@@ -104,24 +106,28 @@ class Nginx(Feature[NginxOptions]):
     name = "nginx"
     options = NginxOptions
 
+    def flaws(self, options: NginxOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
+        """Routes that can't be served, and sites that contradict each other or routes."""
+        return list(_flaws(options, guest, desired))
+
     def inputs(self, options: NginxOptions, guest: Guest, desired: Desired) -> Mapping[str, Any]:
         """The routes to publish, each with its upstream's address and its guard's secret.
 
-        Raises `ConfigError` where they contradict each other or the sites.
+        Raises `ConfigError` for flaws.
         """
+        refuse(_flaws(options, guest, desired))
         routes = [
             _input(route, owner, guest, options)
-            for owner in desired.guests.values()
-            for route in owner.routes
-            if owner.runs and _publishes(options, guest, desired)
+            for owner, _, route in _published(options, guest, desired)
         ]
-        tokens = {route.key: "checked-later" for route in read_routes(routes)}
-        _render(options, read_routes(routes), tokens)
+        read_routes(routes)
         return {"routes": routes}
 
     def files(self, options: NginxOptions, guest: Guest, folder: Path) -> Sequence[Path]:
         """The sites' files, and the folder's own server blocks."""
-        sites = [path for site in options.sites for path in listed(folder / "sites" / site.name)]
+        sites = [
+            path for site in options.sites for path in listed(folder / "sites" / site.name, folder)
+        ]
         return [*sites, *_own_blocks(options, folder)]
 
     def checks(self, options: NginxOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
@@ -150,6 +156,41 @@ class Nginx(Feature[NginxOptions]):
         for path in _own_blocks(options, inside.folder):
             texts[f"70-{path.name}"] = path.read_text()
         _deploy_configuration(Tree.of_texts(texts))
+
+
+def _published(
+    options: NginxOptions, guest: Guest, desired: Desired
+) -> list[tuple[Guest, int, Route]]:
+    """The routes that this proxy publishes, each with its guest and its index there."""
+    if not _publishes(options, guest, desired):
+        return []
+    return [
+        (owner, index, route)
+        for owner in desired.guests.values()
+        for index, route in enumerate(owner.routes)
+        if owner.runs
+    ]
+
+
+def _flaws(options: NginxOptions, guest: Guest, desired: Desired) -> Iterator[Flaw]:
+    taken: dict[str, Proxied] = {}
+    for owner, index, route in _published(options, guest, desired):
+        try:
+            [read] = read_routes([_input(route, owner, guest, options)])
+        except ConfigError as error:
+            yield Flaw(error.message, ("routes", index), owner.address)
+            continue
+        # Two of one host and path are told whether there is a proxy or not: not here.
+        taken.setdefault(read.key, read)
+    names = [site.name for site in options.sites]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Flaw("nginx.sites names a site twice", ("sites", index))
+    if options.default_site and options.default_site not in names:
+        message = f"nginx.default_site {options.default_site!r} is not one of nginx.sites"
+        yield Flaw(message, ("default_site",))
+    for place, message in contradictions(_statics(options), list(taken.values())):
+        yield Flaw(message, ("sites", *place))
 
 
 def _publishes(options: NginxOptions, guest: Guest, desired: Desired) -> bool:
@@ -185,15 +226,10 @@ def _input(route: Route, owner: Guest, proxy: Guest, options: NginxOptions) -> d
 
 
 def _statics(options: NginxOptions) -> list[Static]:
-    names = [site.name for site in options.sites]
-    if len(set(names)) != len(names):
-        raise ConfigError("nginx.sites names a site twice")
-    if options.default_site and options.default_site not in names:
-        raise ConfigError(f"nginx.default_site {options.default_site!r} is not one of nginx.sites")
     return [
         Static(
             name=site.name,
-            hosts=site.host,
+            hosts=tuple(host.lower() for host in site.host),
             root=(site.root or "").strip("/"),
             spa=site.spa,
             default=site.name == options.default_site
@@ -221,13 +257,15 @@ def _render(
 
 
 def _own_blocks(options: NginxOptions, folder: Path) -> list[Path]:
-    return sorted((folder / "sites").glob("*.conf")) if options.server_blocks else []
+    if not options.server_blocks:
+        return []
+    return [own(path, folder) for path in sorted((folder / "sites").glob("*.conf"))]
 
 
 def _deploy_site(site: Site, folder: Path) -> None:
     from phoenix_hypervisor.features import _system
 
-    tree = Tree.of_folder(folder / "sites" / site.name)
+    tree = Tree.of_folder(folder / "sites" / site.name, folder)
     base, digest = f"{WWW}/{site.name}", tree.digest()
     changed = upload(tree, base, digest)
     if changed or current(base) != digest:

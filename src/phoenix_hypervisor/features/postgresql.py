@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from phoenix_hypervisor.features import _postgresql_sql as sql
-from phoenix_hypervisor.features._guests import dependents
+from phoenix_hypervisor.features._guests import dependents, refuse, unknown_dependents
 from phoenix_hypervisor.features._postgresql_conf import (
     DUMP_SCRIPT,
     Allowed,
@@ -22,11 +22,12 @@ from phoenix_hypervisor.features._postgresql_conf import (
     hba_text,
     settings_text,
 )
+from phoenix_hypervisor.features._release import own
 from phoenix_hypervisor.features._take import NewFile, take
 from phoenix_hypervisor.features._words import AbsolutePath, Network, PackageName, RelativePath
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
-from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
+from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, InFolder, Inside
 from phoenix_hypervisor.model.secret import Secret
 
 DEFAULT_VERSIONS = {
@@ -69,7 +70,7 @@ class Database(FeatureOptions):
     locale: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]+$")] = Field(
         "C.UTF-8", description="Sorting and letter case, only when it is made."
     )
-    init_sql: tuple[RelativePath, ...] = Field(
+    init_sql: Annotated[tuple[RelativePath, ...], InFolder("", "file")] = Field(
         (), description="Files of the folder, each run once, as postgres, in one transaction."
     )
 
@@ -129,25 +130,24 @@ class Postgresql(Feature[PostgresqlOptions]):
     name = "postgresql"
     options = PostgresqlOptions
 
+    def flaws(self, options: PostgresqlOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
+        """Dependents without an address, unknown owners, and settings that no file can hold."""
+        return [*unknown_dependents(guest, desired), *_flaws(options)]
+
     def inputs(
         self, options: PostgresqlOptions, guest: Guest, desired: Desired
     ) -> Mapping[str, Any]:
-        """Addresses of the guests that depend on this one. Raises `ConfigError` for unknown owners
-        and passwords that are missing.
-        """
-        known = {role.name for role in options.roles} | {"postgres"}
-        for database in options.databases:
-            if database.owner and database.owner not in known:
-                raise ConfigError(
-                    f"postgresql: {database.name} is owned by {database.owner!r}, "
-                    "which is not among postgresql.roles"
-                )
-        settings_text(options.settings, listens=False)
+        """Addresses of the guests that depend on this one. Raises `ConfigError` for flaws."""
+        refuse(_flaws(options))
         return {"dependents": dependents(guest, desired)}
 
     def files(self, options: PostgresqlOptions, guest: Guest, folder: Path) -> Sequence[Path]:
         """SQL files that are run once."""
-        return [folder / path for database in options.databases for path in database.init_sql]
+        return [
+            own(folder / path, folder)
+            for database in options.databases
+            for path in database.init_sql
+        ]
 
     def checks(self, options: PostgresqlOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
         """Each database answers inside."""
@@ -185,6 +185,22 @@ class Postgresql(Feature[PostgresqlOptions]):
             )
             _init(database, inside.folder)
         _dumps(options.dumps, inside.guest)
+
+
+def _flaws(options: PostgresqlOptions) -> Iterator[Flaw]:
+    known = {role.name for role in options.roles} | {"postgres"}
+    for index, database in enumerate(options.databases):
+        if database.owner and database.owner not in known:
+            message = (
+                f"postgresql: {database.name} is owned by {database.owner!r}, "
+                "which is not among postgresql.roles"
+            )
+            yield Flaw(message, ("databases", index, "owner"))
+    for name, value in options.settings.items():
+        try:
+            settings_text({name: value}, listens=False)
+        except ConfigError as error:
+            yield Flaw(error.message, ("settings", name))
 
 
 def _install(options: PostgresqlOptions) -> int:
@@ -323,7 +339,7 @@ def _init(database: Database, folder: Path) -> None:
         )
     seen = json.loads(_query(database.name, sql.SEEN_INIT))
     for path in database.init_sql:
-        text = (folder / path).read_text()
+        text = own(folder / path, folder).read_text()
         digest = hashlib.sha256(text.encode()).hexdigest()
         if path not in seen:
             record = sql.record_init(path, digest)

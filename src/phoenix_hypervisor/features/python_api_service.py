@@ -14,7 +14,7 @@ from phoenix_hypervisor.features._asgi_units import (
     service_unit,
     socket_unit,
 )
-from phoenix_hypervisor.features._guests import find, static_ip
+from phoenix_hypervisor.features._guests import Place, find, static_ip, unreachable
 from phoenix_hypervisor.features._python_release import (
     from_folder,
     from_git,
@@ -23,9 +23,16 @@ from phoenix_hypervisor.features._python_release import (
 )
 from phoenix_hypervisor.features._release import listed, prune_script
 from phoenix_hypervisor.features._take import NewFile, differing, take
-from phoenix_hypervisor.features._words import AddressOf, PackageName, Port, RelativePath, UserName
+from phoenix_hypervisor.features._words import (
+    AddressOf,
+    FolderBelow,
+    PackageName,
+    Port,
+    RelativePath,
+    UserName,
+)
 from phoenix_hypervisor.model.desired import Desired, Guest
-from phoenix_hypervisor.model.feature import Feature, FeatureOptions, InFolder, Inside
+from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, InFolder, Inside
 from phoenix_hypervisor.model.secret import Secret
 
 NO_LOGIN = "/usr/sbin/nologin"
@@ -43,12 +50,18 @@ class Git(FeatureOptions):
     )
     token: Secret | None = Field(None, description="For private repositories over https.")
 
+    @model_validator(mode="after")
+    def _token_is_safe(self) -> Self:
+        if self.token is not None and not self.url.startswith("https://"):
+            raise ValueError("a token is only sent over https: mend the url, or remove the token")
+        return self
+
 
 class PythonApiServiceOptions(FeatureOptions):
     """Options of `python_api_service`. Without `source` and `git`, only Python is installed."""
 
     name: ServiceName = Field("api", description="Of the service and its folder below /opt.")
-    source: Annotated[RelativePath | None, InFolder("", "folder")] = Field(
+    source: Annotated[FolderBelow | None, InFolder("", "folder")] = Field(
         None, description="A folder beside the files."
     )
     git: Git | None = None
@@ -97,6 +110,17 @@ class PythonApiService(Feature[PythonApiServiceOptions]):
     name = "python_api_service"
     options = PythonApiServiceOptions
 
+    def flaws(
+        self, options: PythonApiServiceOptions, guest: Guest, desired: Desired
+    ) -> Sequence[Flaw]:
+        """Guests that the environment names, but that have no address."""
+        wanted: dict[Place, int | str] = {
+            ("environment", name): value.address_of
+            for name, value in options.environment.items()
+            if isinstance(value, AddressOf)
+        }
+        return list(unreachable(wanted, desired, f"{guest.name} connects to it"))
+
     def inputs(
         self, options: PythonApiServiceOptions, guest: Guest, desired: Desired
     ) -> Mapping[str, Any]:
@@ -117,7 +141,7 @@ class PythonApiService(Feature[PythonApiServiceOptions]):
 
     def files(self, options: PythonApiServiceOptions, guest: Guest, folder: Path) -> Sequence[Path]:
         """The source's files."""
-        return listed(folder / options.source) if options.source else ()
+        return listed(folder / options.source, folder) if options.source else ()
 
     def checks(self, options: PythonApiServiceOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
         """It says that it is healthy."""
@@ -139,7 +163,8 @@ class PythonApiService(Feature[PythonApiServiceOptions]):
             token = inside.reveal(options.git.token) if options.git.token else None
             digest = from_git(root, options.git.url, options.git.ref, token, options.python)
         else:
-            digest = from_folder(root, inside.folder / str(options.source), options.python)
+            source = inside.folder / str(options.source)
+            digest = from_folder(root, source, inside.folder, options.python)
         rebuilt = make_venv(root, digest, options.python, options.requirements)
         _serve(options, inside, root, digest, force=rebuilt)
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import Field
 
-from phoenix_hypervisor.features._guests import dependents
+from phoenix_hypervisor.features._guests import dependents, unknown_dependents
 from phoenix_hypervisor.features._words import Port
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
-from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
+from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, Inside
 from phoenix_hypervisor.model.secret import Secret
 
 
@@ -26,6 +26,18 @@ class Redis(Feature[RedisOptions]):
 
     name = "redis"
     options = RedisOptions
+
+    def flaws(self, options: RedisOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
+        """Dependents without an address, and a shared Redis without a password."""
+        found = list(unknown_dependents(guest, desired))
+        if options.password is None and any(
+            guest.address in other.dependencies for other in desired.guests.values()
+        ):
+            hint = 'set redis.password to {"secret": "NAME"}'
+            found.append(
+                Flaw("other guests depend on this Redis, but it has no password", hint=hint)
+            )
+        return found
 
     def inputs(self, options: RedisOptions, guest: Guest, desired: Desired) -> Mapping[str, Any]:
         """Whether other guests use it."""

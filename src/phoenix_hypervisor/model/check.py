@@ -7,6 +7,9 @@ from typing import ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+OUTPUT_LIMIT = 128 * 1024
+"""Bytes of an output that a check looks at; more would only fill the memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -33,8 +36,13 @@ class Place(Protocol):
     def address(self) -> str:
         """The guest's IP address (v4 first). Raises `CheckFailed` where it has none."""
 
-    async def inside(self, script: str, timeout_s: float, stdin: bytes = b"") -> Said:
-        """Runs a POSIX shell script as root in the guest."""
+    async def inside(
+        self, script: str, timeout_s: float, stdin: bytes = b"", *, keep: int = OUTPUT_LIMIT
+    ) -> Said:
+        """Runs a POSIX shell script as root in the guest.
+
+        Of each output `keep` bytes are kept: half of them from its beginning, half from its end.
+        """
 
     @property
     def lookup(self) -> Callable[[str], str]:

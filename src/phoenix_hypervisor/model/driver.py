@@ -114,8 +114,8 @@ class Driver(Protocol):
     async def update(
         self, guest: Guest, seen: SeenGuest, changes: Sequence[FieldChange], tell: Tell
     ) -> None:
-        """Changes exactly these fields, live where `impact` said so; else the guest is stopped
-        by the plan's own steps before and started after.
+        """Brings the guest to what the files say, which differs in these fields: live where
+        `impact` said so; else the plan's own steps stop it before and start it after.
         """
 
     async def start(self, guest: Guest, tell: Tell) -> None:

@@ -55,7 +55,7 @@ class Denied(DriverError):
     """A privilege is missing; `missing` names it."""
 
     def __init__(self, message: str, *, missing: str = "", hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, detail=f"missing: {missing}" if missing else "")
         self.missing = missing
 
 

@@ -1,7 +1,7 @@
 """Events: what apply tells while it works, and the report it ends with."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from phoenix_hypervisor.model.address import Address
@@ -56,7 +56,6 @@ class Report:
     elapsed_s: float = 0.0
     half_done: tuple[str, ...] = ()
     interrupted: bool = False
-    checks: Mapping[Address, bool | None] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
         """The last line of `phoenix --json apply`."""

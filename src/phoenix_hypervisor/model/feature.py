@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from phoenix_hypervisor.model.errors import SecretMissing
 
 if TYPE_CHECKING:
+    from phoenix_hypervisor.model.address import Address
     from phoenix_hypervisor.model.desired import Desired, Guest
     from phoenix_hypervisor.model.secret import Secret
 
@@ -25,11 +26,27 @@ class InFolder:
     """Marks an option, in its `Annotated`, that names a file or folder of the configuration folder.
 
     `under` is the folder it is looked for in, such as `sites`. The files are checked when the
-    folder is read, so that a missing one is told with its place.
+    folder is read, so that a missing one is told with its place. `or_text`: a value that holds
+    this is no name but the content itself, such as a certificate.
     """
 
     under: str = ""
     kind: Literal["file", "folder", "any"] = "any"
+    or_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What can't be, though every option by itself is right, with the way to its place.
+
+    `at` leads there from the feature's options, or, where `guest` is named, from that guest's own
+    words: `("routes", 0)` counts the routes of `Guest.routes`.
+    """
+
+    message: str
+    at: tuple[str | int, ...] = ()
+    guest: "Address | None" = None
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +84,13 @@ class Feature(Generic[OptionsT]):
 
     name: ClassVar[str]
     options: type[OptionsT]
+
+    def flaws(self, options: OptionsT, guest: "Guest", desired: "Desired") -> Sequence[Flaw]:
+        """All that makes these options impossible among these guests.
+
+        Asked when the folder is read, so that `phoenix validate` tells it all, each with its place.
+        """
+        return ()
 
     def inputs(self, options: OptionsT, guest: "Guest", desired: "Desired") -> Mapping[str, Any]:
         """All that the feature uses from elsewhere in the files, as plain JSON values and Secrets.

@@ -48,7 +48,7 @@ def load(document: Any) -> Plan:
             refusals=tuple(document["refusals"]),
             notes=tuple(document["notes"]),
             kept=tuple(Address(one) for one in document["kept"]),
-            estimate_s=document["estimate_s"],
+            estimate_s=float(document["estimate_s"]),
             basis=dict(document["basis"]),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -106,7 +106,7 @@ def _load_change(one: Any) -> Change:
         fields=tuple(FieldChange(f["path"], f["before"], f["after"]) for f in one["fields"]),
         reason=one["reason"],
         after=tuple(Address(a) for a in one["after"]),
-        estimate_s=one["estimate_s"],
+        estimate_s=float(one["estimate_s"]),
         steps=tuple(
             Step(s["id"], address, s["name"], tuple(s["after"]), s["estimate_s"])
             for s in one["steps"]

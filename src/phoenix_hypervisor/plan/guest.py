@@ -52,7 +52,7 @@ def decide(
     if destroying and (guest.protected or seen.protected):
         return Decision(refusals=(_protected(guest, destroying),))
     if remade:
-        return _replace(guest, fields, remade, driver)
+        return _replace(guest, seen, fields, remade, driver)
     inside = _inside(guest, seen, options)
     differences = _Differences(
         fields,
@@ -146,15 +146,28 @@ def _whole(guest: Guest, driver: Driver) -> tuple[str, ...]:
 
 
 def _replace(
-    guest: Guest, fields: tuple[FieldChange, ...], remade: Sequence[str], driver: Driver
+    guest: Guest,
+    seen: SeenGuest,
+    fields: tuple[FieldChange, ...],
+    remade: Sequence[str],
+    driver: Driver,
 ) -> Decision:
-    return Decision(
-        Action.REPLACE,
-        ("delete", *_whole(guest, driver)),
-        Impact.DESTRUCTIVE,
-        fields,
-        (f"{', '.join(remade)} can only change by making it anew; its root disk is lost",),
-    )
+    reasons = [f"{', '.join(remade)} can only change by making it anew; its root disk is lost"]
+    reasons += [f"its volume {name} is lost too" for name in _lost_volumes(fields)]
+    # Shut down cleanly before: its volumes are kept, and databases lie on them.
+    stopped = ("stop",) if seen.state == "running" else ()
+    steps = (*stopped, "delete", *_whole(guest, driver))
+    return Decision(Action.REPLACE, steps, Impact.DESTRUCTIVE, fields, tuple(reasons))
+
+
+def _lost_volumes(fields: Sequence[FieldChange]) -> list[str]:
+    """Volumes that are left behind in another pool, perhaps with the guest that they follow."""
+    return [
+        change.path.removeprefix("volumes.").removesuffix(".pool")
+        for change in fields
+        if change.path.startswith("volumes.") and change.path.endswith(".pool")
+        if change.before is not None
+    ]
 
 
 def _inside(guest: Guest, seen: SeenGuest, options: Options) -> list[str]:

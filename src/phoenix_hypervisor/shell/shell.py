@@ -13,12 +13,14 @@ from phoenix_hypervisor.model.errors import NotFound, PhoenixError, TimedOut, Un
 from phoenix_hypervisor.shell import ending
 from phoenix_hypervisor.shell.answer import Answer
 from phoenix_hypervisor.shell.connection import Connection, DeadlineOver, Ended, Exchange
+from phoenix_hypervisor.shell.kept import Kept
 from phoenix_hypervisor.shell.protocol import COMMAND_ENV, Command
 
 Output = Literal["out", "err"]
 OnLine = Callable[[Output, bytes], None]
 
 _BLOCK = 1 << 16
+_LONGEST_LINE = 1 << 16
 _AFTER_END_S = 3.0
 _MISSING = 44
 
@@ -67,21 +69,25 @@ class Shell:
         env: Mapping[str, str] | None = None,
         on_line: OnLine | None = None,
         out_to: BinaryIO | None = None,
+        err_to: BinaryIO | None = None,
+        keep: int | None = None,
     ) -> Answer:
         """Runs a script in a shell process of its own and waits until that has ended.
 
         `stdin` is what it reads (a seekable file is streamed); else /dev/null. `env` is added to
         its environment and, as the script, seen in no argument vector. `on_line` gets each line
-        as it comes, without its newline. With `out_to` standard output is written there instead
-        of being kept. Background processes go on and are not waited for; what they still write
-        is dropped, and they lose their outputs when this Shell is closed.
+        as it comes, without its newline; one of more than 64 KiB comes in parts. With `out_to`
+        and `err_to` an output is written there at once, instead of being kept. Of an output that
+        is kept, `keep` bytes are (None: all), half of them from its beginning, half from its end.
+        Background processes go on and are not waited for; what they still write is dropped, and
+        they lose their outputs when this Shell is closed.
 
         Raises `TimedOut` (the command has been ended there) and `Unreachable` (whether it ran is
         not known; the next use starts a new shell).
         """
         size, blocks = _blocks(stdin)
         command = Command(script, env or {}, stdin_size=size)
-        collect = _Collect(on_line, out_to)
+        collect = _Collect(on_line, {"out": out_to, "err": err_to}, keep)
         exchange = Exchange(command, blocks, collect.out, collect.err)
         with self._lock:
             connection = self._open()
@@ -236,27 +242,34 @@ class Shell:
 class _Collect:
     """Takes a command's outputs: keeps or passes them on, and cuts them into lines if asked."""
 
-    def __init__(self, on_line: OnLine | None, out_to: BinaryIO | None) -> None:
+    def __init__(
+        self, on_line: OnLine | None, to: Mapping[Output, BinaryIO | None], keep: int | None
+    ) -> None:
         self._on_line = on_line
-        self._to = out_to
-        self._kept: dict[Output, io.BytesIO] = {"out": io.BytesIO(), "err": io.BytesIO()}
+        self._to = to
+        self._kept: dict[Output, Kept] = {"out": Kept(keep), "err": Kept(keep)}
         self._open_line: dict[Output, bytes] = {"out": b"", "err": b""}
 
     def out(self, data: bytes) -> None:
         """Takes standard output."""
-        if self._to is not None:
-            self._to.write(data)
-        else:
-            self._take("out", data)
+        self._take("out", data)
 
     def err(self, data: bytes) -> None:
         """Takes standard error."""
         self._take("err", data)
 
     def _take(self, output: Output, data: bytes) -> None:
-        self._kept[output].write(data)
+        to = self._to[output]
+        if to is not None:
+            to.write(data)
+            to.flush()
+            return
+        self._kept[output].add(data)
         if self._on_line is not None:
-            *lines, self._open_line[output] = (self._open_line[output] + data).split(b"\n")
+            *lines, rest = (self._open_line[output] + data).split(b"\n")
+            if len(rest) > _LONGEST_LINE:
+                lines, rest = [*lines, rest], b""
+            self._open_line[output] = rest
             for line in lines:
                 self._on_line(output, line)
 
@@ -267,7 +280,7 @@ class _Collect:
             if self._on_line is not None and self._open_line[output]:
                 self._on_line(output, self._open_line[output])
                 self._open_line[output] = b""
-        return Answer(status, self._kept["out"].getvalue(), self._kept["err"].getvalue())
+        return Answer(status, self._kept["out"].value(), self._kept["err"].value())
 
 
 def _blocks(stdin: bytes | BinaryIO) -> tuple[int | None, Iterator[bytes]]:

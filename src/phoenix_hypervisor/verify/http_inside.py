@@ -16,7 +16,9 @@ from phoenix_hypervisor.model.check import Place
 from phoenix_hypervisor.verify.answered import No, first_line, last_line
 from phoenix_hypervisor.verify.http import BODY_LIMIT, Reply, Request
 
-_CUT = f"head -c {BODY_LIMIT + 65536} | base64 -w0"
+_REPLY_LIMIT = BODY_LIMIT + 65536
+_CUT = f"head -c {_REPLY_LIMIT} | base64 -w0"
+_KEEP = 2 * 2 * _REPLY_LIMIT  # base64 makes 4 bytes of 3, and all must lie in the first half
 
 _PYTHON = """\
 import socket, ssl, sys
@@ -52,7 +54,7 @@ async def send_inside(request: Request, place: Place, timeout_s: float) -> Reply
             answered=False,
         )
     script, stdin = _TOOLS[tool](request)
-    said = await place.inside(f"{script} | {_CUT}", timeout_s, stdin)
+    said = await place.inside(f"{script} | {_CUT}", timeout_s, stdin, keep=_KEEP)
     return _parse(request, said.out, said.err)
 
 

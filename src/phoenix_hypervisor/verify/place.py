@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.check import Said
+from phoenix_hypervisor.model.check import OUTPUT_LIMIT, Said
 from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.errors import CheckFailed
 from phoenix_hypervisor.shell import Shell
@@ -64,16 +64,20 @@ class GuestPlace:
         """Gives a named secret's value."""
         return self._lookup
 
-    async def inside(self, script: str, timeout_s: float, stdin: bytes = b"") -> Said:
+    async def inside(
+        self, script: str, timeout_s: float, stdin: bytes = b"", *, keep: int = OUTPUT_LIMIT
+    ) -> Said:
         """Runs a script as root in the guest; cancelled, it is ended there as well.
 
+        Of each output `keep` bytes are kept, half of them from its beginning, half from its end.
         Raises `TimedOut` and `Unreachable`, and what the driver's `way_in` raises.
         """
         async with self._free:
             shell = self._idle.pop() if self._idle else await self._open()
             loop = asyncio.get_running_loop()
             work = loop.run_in_executor(
-                self._threads, lambda: shell.run(script, timeout_s=timeout_s, stdin=stdin)
+                self._threads,
+                lambda: shell.run(script, timeout_s=timeout_s, stdin=stdin, keep=keep),
             )
             try:
                 answer = await asyncio.shield(work)

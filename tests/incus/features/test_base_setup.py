@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from tests.support.featurebench import Bench
 
+from phoenix_hypervisor.model.errors import ConfigureFailed
+
 pytestmark = pytest.mark.incus
 
 
@@ -41,6 +43,20 @@ class TestBaseSetup:
         assert bench.sh("db", "tail -n 1 /home/ada/.ssh/authorized_keys") == key
         assert bench.sh("db", "getent shadow bob | cut -d: -f2") == bench.secrets["HASH"]
         bench.sh("db", "! test -e /pwned; visudo -c")
+        assert bench.sh("db", "stat -c '%U %a' /home/ada/.ssh /home/ada/.ssh/authorized_keys") == (
+            "ada 700\nada 600"
+        )
+        # A user who turns the file into a link gets a file again, and root's stays as it was.
+        bench.sh("db", "echo precious > /root/precious; chmod 600 /root/precious")
+        keys = "/home/ada/.ssh/authorized_keys"
+        bench.sh("db", f"runuser -u ada -- ln -sf /root/precious {keys}")
+        assert bench.deploy("db", "base_setup", options).changed == 1
+        assert bench.sh("db", f"cat /root/precious; tail -n 1 {keys}") == f"precious\n{key}"
+        bench.sh("db", "rm -r /home/ada/.ssh; runuser -u ada -- ln -s /etc /home/ada/.ssh")
+        with pytest.raises(ConfigureFailed):
+            bench.deploy("db", "base_setup", options)
+        bench.sh("db", "! test -e /etc/authorized_keys; rm /home/ada/.ssh")
+        assert bench.deploy("db", "base_setup", options).changed == 1
         bundle = "/etc/ssl/certs/ca-certificates.crt"
         bench.sh(
             "db", f"openssl verify -CAfile {bundle} /usr/local/share/ca-certificates/phoenix-*"

@@ -95,4 +95,7 @@ class TestPythonApiService:
         assert bench.deploy("api", "python_api_service", git).changed == 0
         missing = options | {"git": {"url": "file:///srv/r", "ref": "nowhere"}}
         assert "has no nowhere" in bench.refused("api", "python_api_service", missing)
+        bench.sh("api", "cd /srv/r && ln -s /etc/shadow far && git add . && git commit -qm two")
+        stray = options | {"git": {"url": "file:///srv/r", "ref": "main"}}
+        assert "lead out of it: ./far" in bench.refused("api", "python_api_service", stray)
         bench.deploy("api", "python_api_service", API)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,13 @@ def cli(tmp_path: Path) -> Cli:
         ("plan", "--target", "nobody"),
         ("plan", "--target", "lxc/999"),
         ("shell", "101"),
+        ("check", "lxc/999"),
+        ("check", "999"),
+        ("check", "storage/pool"),
+        ("status", "lxc/999"),
+        ("destroy", "lxc/999", "--yes"),
+        ("logs", "999"),
+        ("--on", "proxmox", "plan"),
     ],
 )
 def test_wrong_usage_exits_64_with_a_word_and_no_traceback(
@@ -149,6 +157,83 @@ def test_status_on_a_simulated_node_claims_no_health(cli: Cli) -> None:
     assert [(g["state"], g["healthy"], g["checks"]) for g in guests] == [("running", None, [])]
     assert cli.run("check").returncode == 0
     assert "no inside" in cli.run("exec", "101", "--", "true").stderr
+
+
+def test_a_name_that_may_mean_two_guests_is_told(cli: Cli) -> None:
+    cli.guest("103", name="twin")
+    cli.run("apply", "--yes")
+    del cli.guests["103"]
+    cli.guest("104", name="twin")
+    told = cli.run("destroy", "twin", "--yes")
+    assert told.returncode == 64
+    assert "may be any of lxc/103, lxc/104" in told.stderr
+
+
+def test_guests_that_the_files_no_longer_name_can_be_destroyed(cli: Cli) -> None:
+    cli.guest("102")
+    cli.guest("103")
+    cli.run("apply", "--yes")
+    world = json.loads((cli.folder / "sim.json").read_text())
+    world["guests"]["vm/105"] = world["guests"].pop("lxc/103")
+    world["guests"]["lxc/106"] = world["guests"]["lxc/102"] | {"stack": None}
+    (cli.folder / "sim.json").write_text(json.dumps(world))
+    del cli.guests["102"], cli.guests["103"]
+    cli.write()
+    left_alone = cli.run("destroy", "106", "--yes")
+    assert left_alone.returncode == 1
+    assert "lxc/106 was not made by this stack" in left_alone.stderr
+    assert cli.run("check", "102").returncode == 64
+    assert cli.run("destroy", "guest102", "105", "--yes").returncode == 0
+    left = json.loads((cli.folder / "sim.json").read_text())["guests"]
+    assert set(left) == {"lxc/101", "lxc/106"}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda plan: [plan],
+        lambda plan: "plan",
+        lambda plan: {},
+        lambda plan: plan | {"changes": 5},
+        lambda plan: plan | {"changes": ["x"]},
+        lambda plan: plan | {"estimate_s": "long"},
+        lambda plan: plan | {"options": ["101"]},
+        lambda plan: plan | {"options": {"targets": "101"}},
+        lambda plan: plan | {"options": {"everything": True}},
+    ],
+)
+def test_a_file_that_is_no_saved_plan_is_told(cli: Cli, spoil: Callable[[Any], Any]) -> None:
+    saved = cli.folder / "saved.json"
+    assert cli.run("plan", "--out", str(saved)).returncode == 0
+    saved.write_text(json.dumps(spoil(json.loads(saved.read_text()))))
+    done = cli.run("apply", "--plan", str(saved))
+    assert done.returncode == 64, done.stderr
+    assert "saved plan" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (cli.folder / "sim.json").exists()
+
+
+def test_a_saved_plan_is_applied_as_it_was_asked_for(cli: Cli) -> None:
+    cli.guest("102")
+    saved = cli.folder / "saved.json"
+    assert cli.run("plan", "--target", "102", "--out", str(saved)).returncode == 0
+    assert cli.run("apply", "--plan", str(saved)).returncode == 0
+    assert set(json.loads((cli.folder / "sim.json").read_text())["guests"]) == {"lxc/102"}
+
+
+def test_init_and_schema_write_the_same_schemas(cli: Cli) -> None:
+    cli.run("init", str(cli.folder / "new"))
+    cli.run("schema", "--out", str(cli.folder / "out"))
+    ours, theirs = ({p.name: p.read_text() for p in (cli.folder / where).iterdir()}
+                    for where in ("new/schemas", "out"))  # fmt: skip
+    assert ours == theirs
+    assert len(ours) > 1
+
+
+def test_tables_are_not_wrapped_for_a_program(cli: Cli) -> None:
+    name = "a-guest-whose-name-is-as-long-as-names-of-hosts-may-be-63-bytes"
+    cli.guest("101", name=name)
+    assert name in cli.run("status").stdout.splitlines()[1]
 
 
 def test_nothing_is_destroyed_that_was_not_named(cli: Cli) -> None:
@@ -240,6 +325,8 @@ def test_completion_and_help(cli: Cli) -> None:
         (["--unknown"], 64, "unknown flag"),
         (["web"], 64, "is no id"),
         ([], 64, "name an id"),
+        (["--LetsGo", "--reconfigure"], 64, "--reconfigure takes ids"),
+        (["101", "--LetsGo"], 64, "name no ids"),
         (["--delete", "101"], 1, "not there"),
     ],
 )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from phoenix_hypervisor.config.folder import FILES
 from phoenix_hypervisor.config.load import load
+from phoenix_hypervisor.config.secrets import Secrets
 
 GOOD = Path(__file__).parent / "good"
 FOLDERS = [GOOD / "old-layout" / "etc", GOOD / "new-words", GOOD / "lists", GOOD / "maps-by-name"]
@@ -93,8 +94,8 @@ def test_the_command_lines_target_goes_before_the_files(tmp_path, vocabulary):
 
 def test_two_gateways_on_one_bridge_are_right_on_proxmox(vocabulary):
     folder = Path(__file__).parent / "corpus" / "bridge-with-two-gateways"
-    assert load(folder, vocabulary).desired is None
-    assert load(folder, vocabulary, on="proxmox").desired is not None
+    assert load(folder, vocabulary, on="incus").desired is None
+    assert load(folder, vocabulary, on="proxmox").problems == ()
 
 
 def test_a_long_chain_of_clones_and_dependencies(tmp_path, vocabulary):
@@ -126,3 +127,58 @@ def test_hundreds_of_guests_load_quickly(count, tmp_path, vocabulary):
     assert loaded.problems == ()
     assert loaded.desired is not None
     assert len(loaded.desired.guests) == count
+
+
+def test_secrets_without_a_value_are_told_once(tmp_path, vocabulary):
+    (tmp_path / "phoenix_hypervisor_config.json").write_text(
+        json.dumps(
+            {
+                "hypervisor": {"token_secret": {"secret": "TOKEN"}},
+                "portainer_api": {"admin_password": {"secret": "PASSWORD"}},
+                "users": {"ada": {"password_hash": {"secret": "TOKEN"}}},
+                "_old": {"secret": "NOBODY"},
+            },
+            indent=1,
+        )
+    )
+    (tmp_path / ".phoenix-secrets.env").write_text("PASSWORD=x\n")
+    (tmp_path / ".phoenix-secrets.env").chmod(0o600)
+    has = Secrets(tmp_path, {}).has
+    loaded = load(tmp_path, vocabulary, known_secrets=has)
+    found = [p for p in loaded.problems if "no value yet" in p.message]
+    assert [(p.severity, p.pointer, p.line, p.message) for p in found] == [
+        ("warning", "/hypervisor/token_secret", 3, "the secret TOKEN has no value yet")
+    ]
+    assert not load(tmp_path, vocabulary, known_secrets=lambda _: True).problems[1:]
+    (tmp_path / ".phoenix-secrets.env").chmod(0o644)
+    assert not Secrets(tmp_path, {}).has("PASSWORD")
+
+
+@pytest.mark.parametrize(
+    ("on", "words", "driver"),
+    [
+        (None, {}, None),
+        (None, {"endpoint": "https://pve1:8006"}, "proxmox"),
+        (None, {"endpoint": "https://pve1:8006", "driver": "incus"}, "incus"),
+        ("sim", {"endpoint": "https://pve1:8006", "driver": "incus"}, "sim"),
+    ],
+)
+def test_the_driver_is_decided_once(on, words, driver, tmp_path, vocabulary):
+    file = tmp_path / "phoenix_hypervisor_config.json"
+    file.write_text(json.dumps({"hypervisor": words}))
+    desired = load(tmp_path, vocabulary, on=on).desired
+    assert desired is not None
+    assert desired.target.driver == driver
+
+
+@pytest.mark.parametrize("name", [".phoenix-secrets.env", "scripts/harmless.sh", ".git/config"])
+def test_no_script_is_one_of_the_secrets(name, tmp_path, vocabulary):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "scripts").mkdir()
+    for path in (".phoenix-secrets.env", ".git/config"):
+        (tmp_path / path).touch()
+    (tmp_path / "scripts/harmless.sh").symlink_to("../.phoenix-secrets.env")
+    guest = {"name": "a", "template": "debian-13-standard", "application_script": name}
+    (tmp_path / "phoenix_lxc_configs.json").write_text(json.dumps({"lxc_configs": {"101": guest}}))
+    [problem] = load(tmp_path, vocabulary).problems
+    assert "must not go into a guest" in problem.message

@@ -1,15 +1,19 @@
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from phoenix_hypervisor.drivers import filelock
 from phoenix_hypervisor.model.driver import Run
-from phoenix_hypervisor.model.errors import StackBusy
+from phoenix_hypervisor.model.errors import PhoenixError, StackBusy
 
 RUN = Run(id="1", who="ada", command="phoenix apply")
 
@@ -129,7 +133,77 @@ except StackBusy:
             os.kill(child, signal.SIGKILL)
 
 
-def test_where_lock_files_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert filelock.folder({"XDG_RUNTIME_DIR": str(tmp_path)}) == tmp_path
-    assert filelock.folder({}).is_dir()
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can get into, unlike `tmp_path`."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_where_lock_files_lie(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, temporary = open_folder / "runtime", open_folder / "tmp"
+    runtime.mkdir()
+    temporary.mkdir()
+    environ = {"XDG_RUNTIME_DIR": str(runtime)}
+    if os.geteuid() == 0:
+        assert filelock.folder(environ) == Path("/run/phoenix")
+        for path in (open_folder, runtime, temporary):
+            os.chown(path, 1000, 1000)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    with another_user():
+        uid = os.geteuid()
+        assert filelock.folder(environ) == runtime / "phoenix"
+        assert filelock.folder({}) == temporary / f"phoenix-{uid}"
+        elsewhere = {"XDG_RUNTIME_DIR": "/"}  # another user's, as `su` leaves it
+        assert filelock.folder(elsewhere) == temporary / f"phoenix-{uid}"
+        for path in (runtime / "phoenix", temporary / f"phoenix-{uid}"):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
+@contextmanager
+def another_user() -> Iterator[None]:
+    """As root: works as a user without privileges. Else: nothing changes."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(1000)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize("trap", ["readable", "a link", "a file", "another user's"])
+def test_a_folder_that_somebody_else_may_have_made_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trap: str
+) -> None:
+    place = tmp_path / "phoenix"
+    if trap == "a link":
+        (tmp_path / "theirs").mkdir(mode=0o700)
+        place.symlink_to(tmp_path / "theirs")
+    elif trap == "a file":
+        place.touch(mode=0o600)
+    else:
+        place.mkdir(mode=0o755 if trap == "readable" else 0o700)
+    if trap == "another user's":
+        owner = os.geteuid()
+        monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    monkeypatch.setattr(filelock, "_place", lambda _environ: place)
+    with pytest.raises(PhoenixError, match="no lock"):
+        filelock.folder({})
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[1]", '"x"', '{"since": 5}', '{"since": "never", "who": 1}', "[" * 9999, "\udcff",
+     '{"since": 1e300, "command": 1, "who": 1, "host": 1, "pid": 1}'],
+)  # fmt: skip
+async def test_whatever_the_file_holds_it_is_held(
+    environ: dict[str, str], tmp_path: Path, content: str
+) -> None:
+    async with filelock.hold("incus", "shop", RUN, environ=environ):
+        [path] = tmp_path.iterdir()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        path.write_bytes(content.encode(errors="surrogateescape"))
+        with pytest.raises(StackBusy, match=r"^another apply works on stack shop$"):
+            async with filelock.hold("incus", "shop", RUN, environ=environ):
+                pytest.fail("two hold one stack")

@@ -34,6 +34,9 @@ BASE = BaseSetup()
         {"locale": "en_US.UTF-8/' -e"},
         {"packages": ["curl && id"]},
         {"packages": ["-y"]},
+        {"ca_certificates": ["/etc/ssl/ca.pem"]},
+        {"ca_certificates": ["../ca.pem"]},
+        {"ca_certificates": [".phoenix-secrets.env"]},
         {"users": [{"name": "root:x"}]},
         {"users": [{"name": "a", "ssh_keys": ["ssh-rsa A\nssh-rsa B"]}]},
         {"users": [{"name": "a", "shell": "/bin/sh -c"}]},
@@ -43,6 +46,15 @@ BASE = BaseSetup()
 def test_hostile_options_are_refused(options: Any) -> None:
     with pytest.raises(ValidationError):
         BaseSetupOptions.model_validate(options)
+
+
+def test_a_name_for_a_guest_that_is_not_there_is_told() -> None:
+    options = BaseSetupOptions.model_validate(
+        {"hosts": {"a": {"address_of": 9}, "b": {"address_of": "web"}, "c": "10.0.0.1"}}
+    )
+    found = BASE.flaws(options, guest(1, "a"), desired(guest(2, "web", ip="dhcp")))
+    assert [flaw.at for flaw in found] == [("hosts", "a"), ("hosts", "b")]
+    assert "no static address" in found[1].message
 
 
 def test_inputs_are_what_the_host_says() -> None:

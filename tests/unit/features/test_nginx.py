@@ -83,18 +83,21 @@ def test_options_reach_the_texts() -> None:
     ("options", "routes", "why"),
     [
         ({"sites": ["a", "b"]}, [], "both answer every host name"),
-        ({"sites": ["a", "a"]}, [], "a site twice"),
-        ({"sites": ["a"], "default_site": "b"}, [], "not one of"),
         ({"sites": ["a"]}, [{"path": "/", "upstream": UP}], "both publish every host/"),
         (
             {"sites": [{"name": "a", "host": "x.test"}, {"name": "b", "host": "x.test"}]},
             [],
             "two sites answer the host x.test",
         ),
+        (
+            {"sites": [{"name": "a", "host": "X.test"}]},
+            [{"path": "/", "host": "x.TEST", "upstream": UP}],
+            "both publish x.test/",
+        ),
         ({}, [{"path": "/a", "upstream": UP}, {"path": "/a/", "upstream": UP}], "two routes"),
-        ({}, [{"path": "/a;b", "upstream": UP}], "must start with /"),
-        ({}, [{"path": "/a\nb", "upstream": UP}], "must start with /"),
-        ({}, [{"path": "/$uri", "upstream": UP}], "must start with /"),
+        ({}, [{"path": "/a;b", "upstream": UP}], "starts with /"),
+        ({}, [{"path": "/a\nb", "upstream": UP}], "starts with /"),
+        ({}, [{"path": "/$uri", "upstream": UP}], "starts with /"),
         ({}, [{"path": "/.phoenix/health", "upstream": UP}], "Phoenix's own"),
         ({}, [{"path": "/", "host": "a;b", "upstream": UP}], "is no host name"),
     ],
@@ -183,6 +186,32 @@ class TestInputs:
         web = guest(3, "web", routes=(Route(None, "/x", 80),))
         with pytest.raises(ConfigError, match="the proxy's own"):
             NGINX.inputs(NginxOptions(), web, desired(web))
+
+
+class TestFlaws:
+    def test_all_are_told_with_their_places(self) -> None:
+        options = NginxOptions.model_validate(
+            {
+                "sites": [
+                    {"name": "a", "headers": {"X-A": "$a"}},
+                    {"name": "a", "host": "x.test"},
+                    {"name": "b", "host": "X.test"},
+                ],
+                "default_site": "c",
+            }
+        )
+        api = guest(2, "api", ip="dhcp", routes=(Route("y.test", "/", 80),))
+        web = guest(3, "web", routes=(Route("z.test", "/a", 1), Route("x.test", "/x", 80)))
+        found = NGINX.flaws(options, web, desired(api, web))
+        assert [(flaw.guest, flaw.at) for flaw in found] == [
+            (api.address, ("routes", 0)),
+            (web.address, ("routes", 1)),
+            (None, ("sites", 1)),
+            (None, ("default_site",)),
+            (None, ("sites", 0, "headers", "X-A")),
+            (None, ("sites", 2, "host")),
+        ]
+        assert not NGINX.flaws(NginxOptions(proxy=False), web, desired(api, web))
 
 
 class TestPasswords:

@@ -96,6 +96,19 @@ class TestInputs:
         with pytest.raises(ConfigError, match="owned by 'b'"):
             POSTGRESQL.inputs(options, guest(1, "db"), desired())
 
+    def test_all_flaws_are_told_with_their_places(self) -> None:
+        options = PostgresqlOptions.model_validate(
+            {"databases": [{"name": "a"}, {"name": "b", "owner": "c"}], "settings": {"x": "a\nb"}}
+        )
+        db = guest(1, "db")
+        api = guest(2, "api", ip="dhcp", dependencies=(db.address,))
+        found = POSTGRESQL.flaws(options, db, desired(db, api))
+        assert [(flaw.guest, flaw.at) for flaw in found] == [
+            (api.address, ("network_config", "ip")),
+            (None, ("databases", 1, "owner")),
+            (None, ("settings", "x")),
+        ]
+
 
 class TestStatements:
     def test_a_new_role_gets_a_verifier_and_never_its_password(self) -> None:

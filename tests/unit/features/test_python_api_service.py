@@ -1,5 +1,6 @@
 """Units, environment files and sources of Python services as data."""
 
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from phoenix_hypervisor.features._asgi_units import (
     service_unit,
     socket_unit,
 )
-from phoenix_hypervisor.features._python_release import commit_of
+from phoenix_hypervisor.features._python_release import REFUSE_LINKS, commit_of
 from phoenix_hypervisor.features.nginx import NginxOptions
 from phoenix_hypervisor.features.python_api_service import (
     PythonApiService,
@@ -73,6 +74,12 @@ def test_no_environment_holds_nul() -> None:
         {"name": "a\nExecStartPre=/bin/x"},
         {"source": "/etc"},
         {"source": "../x"},
+        {"source": "."},
+        {"source": "./"},
+        {"source": "a/.git/b"},
+        {"source": ".phoenix-x"},
+        {"git": {"url": "http://x.test/a", "token": {"secret": "T"}}},
+        {"git": {"url": "ssh://x.test/a", "token": {"secret": "T"}}},
         {"source": "a", "git": {"url": "https://x.test/a"}},
         {"git": {"url": "ext::sh -c id"}},
         {"git": {"url": "--upload-pack=x"}},
@@ -107,6 +114,21 @@ class TestInputs:
     def test_an_unknown_guest_is_told_with_those_that_are_there(self) -> None:
         with pytest.raises(ConfigError, match="no guest 'db'; guests are: api"):
             FEATURE.inputs(self.options, guest(2, "api"), desired(guest(2, "api")))
+        [flaw] = FEATURE.flaws(self.options, guest(2, "api"), desired(guest(2, "api")))
+        assert flaw.at == ("environment", "DB")
+
+
+def test_links_that_leave_a_cloned_tree_are_refused(tmp_path: Path) -> None:
+    tree = tmp_path / "it's a tree"
+    (tree / "d").mkdir(parents=True)
+    (tree / "d/fine").symlink_to("../a")
+    script = "set -e\n" + REFUSE_LINKS.format(folder=shlex.quote(str(tree)))
+    subprocess.run(["sh", "-c", script], check=True)
+    (tree / "d/far").symlink_to("/etc/passwd")
+    (tree / "up").symlink_to("../elsewhere")
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert set(done.stderr.split("of it: ")[1].split()) == {"./d/far", "./up"}
 
 
 def test_without_a_source_only_python_is_installed() -> None:

@@ -5,6 +5,7 @@ from tests.unit.features.guests import desired, guest
 
 from phoenix_hypervisor.features.redis import Redis, RedisOptions, settings
 from phoenix_hypervisor.model.errors import ConfigureFailed
+from phoenix_hypervisor.model.secret import Secret
 
 
 def test_settings() -> None:
@@ -32,3 +33,7 @@ def test_shared_means_that_guests_depend_on_it() -> None:
     user = guest(2, "api", dependencies=(cache.address,))
     assert Redis().inputs(RedisOptions(), cache, desired(cache)) == {"shared": False}
     assert Redis().inputs(RedisOptions(), cache, desired(cache, user)) == {"shared": True}
+    [flaw] = Redis().flaws(RedisOptions(), cache, desired(cache, user))
+    assert "has no password" in flaw.message
+    safe = RedisOptions(password=Secret(name="S"))
+    assert not Redis().flaws(safe, cache, desired(cache, user))

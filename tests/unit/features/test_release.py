@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from phoenix_hypervisor.features._release import Tree, listed, prune_script, switch_script
-from phoenix_hypervisor.model.errors import ConfigureFailed
+from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
 
 
 def put(folder: Path, **texts: str) -> Path:
@@ -21,19 +21,19 @@ def put(folder: Path, **texts: str) -> Path:
 
 
 def test_the_hash_covers_names_contents_and_modes(tmp_path: Path) -> None:
-    one = Tree.of_folder(put(tmp_path / "1", a="x", d__b="y"))
-    same = Tree.of_folder(put(tmp_path / "2", a="x", d__b="y"))
+    one = Tree.of_folder(put(tmp_path / "1", a="x", d__b="y"), tmp_path)
+    same = Tree.of_folder(put(tmp_path / "2", a="x", d__b="y"), tmp_path)
     assert one.digest() == same.digest()
     assert one.pack() == same.pack()
     assert one.digest() != one.digest("python 3.13")
     assert one.digest() != Tree.of_texts({"a": "x", "d/c": "y"}).digest()
     assert one.digest() != Tree.of_texts({"a": "xd/b", "": "y"}).digest()
     (tmp_path / "2/a").chmod(0o755)
-    assert one.digest() != Tree.of_folder(tmp_path / "2").digest()
+    assert one.digest() != Tree.of_folder(tmp_path / "2", tmp_path).digest()
 
 
 def test_the_archive_unpacks_to_the_manifest(tmp_path: Path) -> None:
-    tree = Tree.of_folder(put(tmp_path / "in", a="x", d__e__b="y"))
+    tree = Tree.of_folder(put(tmp_path / "in", a="x", d__e__b="y"), tmp_path)
     out = tmp_path / "out"
     with tarfile.open(fileobj=io.BytesIO(tree.pack())) as tar:
         tar.extractall(out, filter="data")
@@ -43,18 +43,42 @@ def test_the_archive_unpacks_to_the_manifest(tmp_path: Path) -> None:
 
 
 def test_tools_leavings_stay_out(tmp_path: Path) -> None:
-    for name in ("a", "__pycache__/a.pyc", "d/node_modules/b.js", ".git/config", ".venv/x"):
+    for name in (
+        "a",
+        "__pycache__/a.pyc",
+        "d/node_modules/b.js",
+        ".git/config",
+        ".venv/x",
+        ".phoenix-secrets.env",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert set(Tree.of_folder(tmp_path).files) == {"a"}
-    assert listed(tmp_path) == [tmp_path / "a"]
+    assert set(Tree.of_folder(tmp_path, tmp_path).files) == {"a"}
+    assert listed(tmp_path, tmp_path) == [tmp_path / "a"]
+
+
+def test_a_link_stays_in_the_folder_and_off_its_secrets(tmp_path: Path) -> None:
+    home = put(tmp_path / "home", site__index="x", shared__logo="l", site__d__e="y")
+    (home / "site/logo").symlink_to("../shared/logo")
+    assert Tree.of_folder(home / "site", home).files["logo"] == (b"l", False)
+    (tmp_path / "outside").mkdir()
+    (home / ".phoenix-secrets.env").write_text("A=1")
+    for target in ("/etc/passwd", "../../outside", "../.phoenix-secrets.env", "/no/such/file"):
+        link = home / "site/stray"
+        link.symlink_to(target)
+        with pytest.raises(ConfigError, match=f"{link} leads to .*must not go into a guest"):
+            listed(home / "site", home)
+        link.unlink()
+    (home / "linked").symlink_to(tmp_path / "outside")
+    with pytest.raises(ConfigError, match="linked leads to"):
+        Tree.of_folder(home / "linked", home)
 
 
 def test_missing_and_empty_folders_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigureFailed, match="is missing"):
-        Tree.of_folder(tmp_path / "none")
+        Tree.of_folder(tmp_path / "none", tmp_path)
     with pytest.raises(ConfigureFailed, match="holds no files"):
-        Tree.of_folder(tmp_path)
+        Tree.of_folder(tmp_path, tmp_path)
 
 
 def test_odd_names_are_refused() -> None:

@@ -93,7 +93,7 @@ def test_pools_and_bridges_come_before_their_guests() -> None:
     [
         (plain(nics=(Nic("eth0", "old"),)), "stop"),  # stopped only once the bridge is there
         (plain(volumes=()), "update"),
-        (plain(pool="old"), "delete"),  # deleted only once it can be made anew
+        (plain(pool="old"), "stop"),  # deleted only once it can be made anew
     ],
 )
 def test_a_guest_is_not_touched_before_its_new_pool_or_bridge_is_there(
@@ -140,7 +140,8 @@ def test_a_clone_that_is_made_anew_is_deleted_only_once_its_source_is_ready() ->
     plan = planned(
         folder, observed(folder, seen(replace(one, pool="old")), seen(base, snapshots=()))
     )
-    assert "lxc/900:snapshot" in edges(plan, "lxc/101:delete")
+    assert "lxc/900:snapshot" in edges(plan, "lxc/101:stop")
+    assert edges(plan, "lxc/101:delete") == {"lxc/101:stop"}
 
 
 def test_an_existing_clone_does_not_wait_for_its_sources_new_snapshot() -> None:

@@ -47,6 +47,7 @@ SERVING_BASE = at_boot(replace(template(), checks=WEB.checks))
 SCRIPT = replace(plain(), script=Script(Path("/nowhere/run.sh")))
 NIC = WEB.nics[0]
 DATA = Volume("data", "tank", 4, "/srv/data")
+FOLLOWS = replace(DATA, pool=None, size_gb=None)
 SHARED = Mount("/mnt/shared", "/srv/shared")
 
 
@@ -162,9 +163,18 @@ CASES = [
                                           volumes=(replace(DATA, pool="old"),)),
     moved("live and restart at once", WEB, OVER, RESTART, "cores name", cores=2, name="old"),
     Case("root disk in another pool", WEB, seen(replace(WEB, pool="old")), REPLACE,
-         "delete create start configure check", DESTRUCTIVE, "pool", "its root disk is lost"),
+         "stop delete create start configure check", DESTRUCTIVE, "pool", "its root disk is lost"),
     Case("smaller disk, and more", WEB, seen(replace(WEB, disk_gb=9, cores=2)), REPLACE,
-         "delete create start configure check", DESTRUCTIVE, "cores disk_gb", "disk_gb can only"),
+         "stop delete create start configure check", DESTRUCTIVE, "cores disk_gb",
+         "disk_gb can only"),
+    Case("stopped, root disk in another pool", WEB, seen(replace(WEB, pool="old"), state="stopped"),
+         REPLACE, "delete create start configure check", DESTRUCTIVE, "pool"),
+    Case("a volume follows its guest to another pool", replace(WEB, volumes=(FOLLOWS,)),
+         seen(replace(WEB, pool="old", volumes=(FOLLOWS,))), REPLACE,
+         "stop delete create start configure check", DESTRUCTIVE, "pool volumes.data.pool",
+         "its volume data is lost too"),
+    Case("volume's size dropped from the files", replace(WEB, volumes=(FOLLOWS,)),
+         seen(replace(WEB, volumes=(replace(FOLLOWS, size_gb=4),))), None),
     # The inside.
     Case("features changed", WEB, seen(WEB, fingerprint=OLD), CONFIGURE, "configure check",
          reason="its features, their options or their files changed"),

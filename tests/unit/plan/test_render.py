@@ -68,14 +68,14 @@ network.eth0.gateway differ from the files
       network.eth0.address: nothing → 10.0.0.101/24
       network.eth0.gateway: nothing → 10.0.0.1
       after bridge/vmbr0, storage/tank
-  ± replace lxc/102 (db)  destroys data · about 45 s · disk_gb can only change by making it anew; \
+  ± replace lxc/102 (db)  destroys data · about 47 s · disk_gb can only change by making it anew; \
 its root disk is lost
       disk_gb: 9 → 8
       after bridge/vmbr0, storage/tank
   + create lxc/103 (new)  live · about 44 s · it is not there
       after storage/tank
 
-3 to create, 1 to delete, 1 to configure, 1 to update, 1 to replace; about 48 s.
+3 to create, 1 to delete, 1 to configure, 1 to update, 1 to replace; about 50 s.
 Not managed here, left alone: lxc/200
 note: lxc/202 is no longer in the files, but protected: kept
 refused: the moon is too close

@@ -1,5 +1,7 @@
 import pytest
-from tests.unit.verify.places import check, once
+from tests.unit.verify.places import check, once, place
+
+from phoenix_hypervisor.model.check import OUTPUT_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,15 @@ async def test_as_expected(words: dict[str, object]) -> None:
 async def test_not_as_expected(words: dict[str, object], message: str) -> None:
     outcome = await once(check("command", **words))
     assert (outcome.ok, outcome.message) == (False, message)
+
+
+async def test_a_command_that_talks_and_talks_does_not_fill_the_memory() -> None:
+    talk = "echo first; yes | head -c 9000000; echo last"
+    for word in ("first", "last"):
+        assert (await once(check("command", command=talk, contains=word))).ok
+    async with place() as here:
+        said = await here.inside(f"{talk}; {{ {talk}; }} >&2", 20.0)
+    assert max(len(said.out), len(said.err)) < OUTPUT_LIMIT + 100
 
 
 def test_titles() -> None:

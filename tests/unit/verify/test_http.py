@@ -33,6 +33,7 @@ async def site(request: web.Request) -> web.StreamResponse:
                 "list": [{"n": 1}, True],
             }
         ),
+        "/long": lambda: web.Response(text="x" * 900_000 + "the end"),
         "/moved": lambda: web.Response(status=302, headers={"Location": "/login"}),
         "/broken": lambda: web.Response(
             status=502, text="<html><head><title>502 Bad Gateway</title></head></html>"
@@ -102,6 +103,12 @@ async def test_a_good_page(asked) -> None:
         outcome = await asked(port=port, contains="Welcome", matches=r"W\w+, f")
     assert (outcome.ok, outcome.message) == (True, "status 200")
     assert 0 < outcome.latency_ms < 5000
+
+
+async def test_a_long_page_is_seen_to_its_end(asked) -> None:
+    async with serving() as port:
+        outcome = await asked(port=port, path="/long", contains="xthe end")
+    assert (outcome.ok, outcome.message) == (True, "status 200")
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
 """The words of the files become the desired state: defaults filled in, old spellings translated."""
 
+import re
+import unicodedata
+
 from phoenix_hypervisor.config.desire.guests import guests
 from phoenix_hypervisor.config.desire.host import host, target
 from phoenix_hypervisor.config.desire.resources import bridges, pools
 from phoenix_hypervisor.config.folder import Folder
 from phoenix_hypervisor.model.desired import Desired
-from phoenix_hypervisor.model.problem import Problem
 
 
-def desire(folder: Folder, notes: tuple[Problem, ...]) -> Desired:
-    """What a folder without errors asks for; `notes` are its warnings."""
+def desire(folder: Folder) -> Desired:
+    """What a folder asks for, so far as its words could be read."""
     wanted = guests(folder)
     return Desired(
         folder=folder.path,
@@ -19,11 +21,13 @@ def desire(folder: Folder, notes: tuple[Problem, ...]) -> Desired:
         guests=wanted,
         pools=pools(folder, wanted.values()),
         bridges=bridges(folder, wanted.values()),
-        notes=notes,
     )
 
 
 def stack_name(name: str) -> str:
-    """A folder's name as the mark of a stack: letters, digits, `.`, `_` and `-`, at most 63."""
-    shown = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
-    return shown.strip("._-")[:63] or "phoenix"
+    """A folder's name as the mark of a stack: small ASCII letters, digits and `-`, at most 63.
+
+    Accents go, everything else becomes a dash: `My földer.1` is `my-folder-1`.
+    """
+    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain)[:63].strip("-") or "phoenix"

@@ -1,5 +1,6 @@
 """What a guest serves and how that is proved: routes, checks and ports, of both spellings."""
 
+from phoenix_hypervisor.config.document import Pointer
 from phoenix_hypervisor.config.folder import AnyEntry, Folder
 from phoenix_hypervisor.config.words.lxc import Container
 from phoenix_hypervisor.config.words.shared import RouteAuth as AuthWords
@@ -19,6 +20,14 @@ def routes(folder: Folder, entry: AnyEntry) -> tuple[Route, ...]:
         if not any(route.host == host for route in found):
             found.append(Route(host, "/", service.port))
     return tuple(found)
+
+
+def place_of_route(entry: AnyEntry, place: Pointer) -> Pointer:
+    """Where the route at `("routes", index, …)` of the desired guest stands in the files."""
+    written = len(entry.words.routes)
+    if len(place) > 1 and isinstance(place[1], int) and place[1] >= written:
+        return ("traefik_service",)
+    return place
 
 
 def _auth(words: AuthWords | None) -> RouteAuth | None:

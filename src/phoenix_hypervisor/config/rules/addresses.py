@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from ipaddress import ip_interface
 
 from phoenix_hypervisor.config.folder import HYPERVISOR, Folder
+from phoenix_hypervisor.config.words.base import steps
 from phoenix_hypervisor.model.problem import Problem
 
 
@@ -38,13 +39,6 @@ def _host(folder: Folder) -> Iterator[tuple[str, tuple[str, str, int]]]:
     for key, interface in folder.host.network.interfaces.items():
         if interface.address in (None, "dhcp"):
             continue
-        path = ("network", "interfaces", *_steps(key), "address")
+        path = ("network", "interfaces", *steps(key), "address")
         address = str(ip_interface(interface.address).ip)
         yield address, ("the host", spot.document.file, spot.line(path))
-
-
-def _steps(key: str) -> tuple[str | int, ...]:
-    """The step to an entry of a map, of a list, or to one that stands by itself."""
-    if key == "":
-        return ()
-    return (int(key),) if key.isdigit() else (key,)

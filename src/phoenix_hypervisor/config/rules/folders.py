@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from phoenix_hypervisor.config import models
+from phoenix_hypervisor.config import lookup, models
 from phoenix_hypervisor.config.document import Pointer
 from phoenix_hypervisor.config.folder import Folder
 from phoenix_hypervisor.model.feature import InFolder
@@ -22,7 +22,10 @@ def find(folder: Folder) -> Iterator[Problem]:
                 place = at[:-1] if isinstance(guest.spot.raw(*at[:-1]), str) else at
                 path = folder.path / mark.under / name
                 wanted = Path(mark.under) / name
-                if not path.exists():
+                if not path.resolve().is_relative_to(folder.path.resolve()):
+                    message = f"{wanted} leads to {lookup.seen_from(folder.path, path)}"
+                    yield guest.spot.error(place, message, "put it into the folder")
+                elif not path.exists():
                     message = f"{wanted} is not there"
                     yield guest.spot.error(place, message, f"make it in {folder.path.name}/")
                 elif mark.kind == "folder" and not path.is_dir():
@@ -40,6 +43,8 @@ def _named(value: Any, path: Pointer) -> Iterator[tuple[Pointer, InFolder, str]]
             if mark is not None and inside is not None:
                 rows = inside if isinstance(inside, list | tuple) else [inside]
                 for index, row in enumerate(rows):
+                    if mark.or_text and mark.or_text in str(row):
+                        continue
                     at = (*place, index) if rows is inside else place
                     yield at, mark, str(row)
             else:

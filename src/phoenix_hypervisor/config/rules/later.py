@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from phoenix_hypervisor.config.document import Pointer
 from phoenix_hypervisor.config.folder import AnyEntry, Folder, Spot, Vocabulary
-from phoenix_hypervisor.config.marked import Marked, listed, marked
+from phoenix_hypervisor.config.marked import Marked, dotted, listed, marked
 from phoenix_hypervisor.config.options import PLANNED, PLANNED_CHECKS
 from phoenix_hypervisor.config.words.base import Later
 from phoenix_hypervisor.model.problem import Problem
@@ -30,8 +30,7 @@ def find(folder: Folder) -> Iterator[Problem]:
         spot = folder.spot(file)
         for place, mark in marked(words, Later):
             if _matters(mark):
-                word = ".".join(map(str, place))
-                yield spot.warning(place, f"`{word}` {_TAIL}", key=True)
+                yield spot.warning(place, f"`{dotted(place)}` {_TAIL}", key=True)
     found: defaultdict[tuple[str, str], list[_Found]] = defaultdict(list)
     for guest in folder.guests:
         for what, place in _of_guest(guest, folder.vocabulary):
@@ -44,7 +43,7 @@ def find(folder: Folder) -> Iterator[Problem]:
 def _of_guest(guest: AnyEntry, vocabulary: Vocabulary) -> Iterator[tuple[str, Pointer]]:
     for place, mark in marked(guest.words, Later):
         if _matters(mark):
-            yield f"`{'.'.join(map(str, place))}`", place
+            yield f"`{dotted(place)}`", place
     for index, name in enumerate(guest.words.features):
         if name in PLANNED and name not in vocabulary.features:
             yield f"the feature `{name}`", ("features", index)

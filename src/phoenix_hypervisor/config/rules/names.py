@@ -1,8 +1,8 @@
-"""Names of guests: each has one, and none is taken twice."""
+"""Names of guests: each has one, and none is taken twice or is another's id."""
 
 from collections.abc import Iterator
 
-from phoenix_hypervisor.config.folder import Folder
+from phoenix_hypervisor.config.folder import AnyEntry, Folder
 from phoenix_hypervisor.model.problem import Problem
 
 
@@ -11,6 +11,7 @@ def find(folder: Folder) -> Iterator[Problem]:
     first: dict[str, tuple[str, str, int]] = {}
     for guest in folder.guests:
         name = guest.words.name
+        yield from _as_id(folder, guest)
         if name is None:
             if guest.spot.raw("name") in (None, "", "NOT_SET"):
                 message = f"{guest.address} has no name"
@@ -22,3 +23,14 @@ def find(folder: Folder) -> Iterator[Problem]:
         else:
             place = (guest.address, guest.spot.document.file, guest.spot.line(("name",)))
             first[name.lower()] = place
+
+
+def _as_id(folder: Folder, guest: AnyEntry) -> Iterator[Problem]:
+    """Commands and options take an id or a name, so a name can't be somebody else's id."""
+    name = guest.words.name
+    if name is None or not (name.isascii() and name.isdigit()):
+        return
+    for other in folder.guests:
+        if str(other.id) == name and other.address != guest.address:
+            message = f"the name `{name}` is the id of {other.label}"
+            yield guest.spot.error(("name",), message, "choose a name with a letter in it")

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 
+from phoenix_hypervisor.config.desire.serving import place_of_route, routes
 from phoenix_hypervisor.config.folder import Folder
 from phoenix_hypervisor.model.problem import Problem
 
 
 def find(folder: Folder) -> Iterator[Problem]:
-    """Routes that an earlier one has taken."""
+    """Routes, of both spellings, that an earlier one has taken."""
     first: dict[tuple[str | None, str], tuple[str, str, int]] = {}
     for guest in folder.guests:
-        for index, route in enumerate(guest.words.routes):
-            place = ("routes", index)
+        for index, route in enumerate(routes(folder, guest)):
+            place = place_of_route(guest, ("routes", index))
+            written = guest.spot.document.raw((*guest.spot.path(*place), "path"))
+            if written is not None and written != route.path:
+                continue  # refused, and told
             key = (route.host.lower() if route.host else None, route.path.rstrip("/"))
             if key in first:
                 label, file, line = first[key]

@@ -1,6 +1,7 @@
 """Scripts that guests are given: they are in the folder."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from phoenix_hypervisor.config import lookup
 from phoenix_hypervisor.config.folder import Folder
@@ -19,9 +20,18 @@ def find(folder: Folder) -> Iterator[Problem]:
             continue
         path = lookup.find(folder.path, words.application_script, lookup.SCRIPTS)
         place = ("application_script",)
-        if path is None:
+        if Path(words.application_script).is_absolute():
+            message = "the script is named by an absolute path"
+            yield guest.spot.error(place, message, f"put it {lookup.told(lookup.SCRIPTS[:1])}")
+        elif path is None:
             message = f"the script {words.application_script} is not there"
             yield guest.spot.error(place, message, f"looked {lookup.told(lookup.SCRIPTS)}")
+        elif lookup.astray(folder.path, path, lookup.SCRIPTS):
+            message = (
+                f"the script leads to {lookup.seen_from(folder.path, path)}, "
+                "which must not go into a guest"
+            )
+            yield guest.spot.error(place, message, f"put it {lookup.told(lookup.SCRIPTS[:1])}")
         elif not path.is_file():
             message = f"{words.application_script} is a folder, not a script"
             yield guest.spot.error(place, message, "name the script in it")

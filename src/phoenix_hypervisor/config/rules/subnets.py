@@ -72,4 +72,8 @@ def _gateways(folder: Folder, declared: set[str]) -> Iterator[Problem]:
                 f"but {known} for {other.label} {place}"
             )
             hint = "use one gateway and prefix length on a bridge, or a second bridge"
-            yield guest.spot.error(_GW, message, hint)
+            if folder.driver is None:
+                message = f"where Phoenix makes the bridge (not on Proxmox VE), {message}"
+                yield guest.spot.warning(_GW, message, hint)
+            else:
+                yield guest.spot.error(_GW, message, hint)

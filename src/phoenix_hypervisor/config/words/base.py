@@ -70,6 +70,11 @@ class Unused:
         return {**handler(schema), "deprecated": True}
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Marks a word that is for people only and asks for nothing."""
+
+
 class Words(BaseModel):
     """Base of all words: unknown keys are errors, types are strict, unset values are left out."""
 
@@ -111,3 +116,10 @@ class Keyed:
         mapped = handler(schema)
         entry = mapped["additionalProperties"]
         return {"anyOf": [entry, {"type": "array", "items": entry}, mapped]}
+
+
+def steps(key: str) -> tuple[str | int, ...]:
+    """The step in the file to an entry that `Keyed` read: of a map, of a list, or by itself."""
+    if key == "":
+        return ()
+    return (int(key),) if key.isdigit() else (key,)

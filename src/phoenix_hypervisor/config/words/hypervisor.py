@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from phoenix_hypervisor.config.words.base import Keyed, Later, Unused, Words
+from phoenix_hypervisor.config.words.base import Keyed, Later, Note, Unused, Words
 from phoenix_hypervisor.config.words.host import (
     Behavior,
     DnsServer,
@@ -67,7 +67,9 @@ class Hypervisor(Words):
         default_factory=dict, description="The way to a root shell on the node."
     )
     stack: StackName | None = Field(
-        None, description="The mark of everything made; the folder's name where missing."
+        None,
+        description="The mark of everything made. Where missing: the folder's name in small ASCII "
+        "letters, digits and dashes.",
     )
     project: ProjectName = Field("phoenix", description="The Incus project that guests live in.")
     capacity: Capacity = Field(default_factory=Capacity, description="What the host has to give.")
@@ -144,8 +146,8 @@ class Gpu(Words):
 class HypervisorFile(Words):
     """The host and the target."""
 
-    version: Text | None = Field(None, description="The file's version.")
-    author: Text | None = Field(None, description="Who wrote it.")
+    version: Annotated[Text | None, Note()] = Field(None, description="The file's version.")
+    author: Annotated[Text | None, Note()] = Field(None, description="Who wrote it.")
     hypervisor: Hypervisor = Field(
         default_factory=Hypervisor, description="Where the guests live, and how to get there."
     )

@@ -27,8 +27,12 @@ class MountPoint(Words):
     host_path: AbsolutePath = Field(description="The folder on the host.")
     container_path: AbsolutePath = Field(description="Where it appears in the container.")
     read_only: bool = Field(False, description="Whether the container may only read it.")
-    owner_uid: int | None = Field(None, ge=0, description="Its owner, as the container sees it.")
-    owner_gid: int | None = Field(None, ge=0, description="Its group, as the container sees it.")
+    owner_uid: Annotated[int | None, Later()] = Field(
+        None, ge=0, description="Its owner, as the container sees it."
+    )
+    owner_gid: Annotated[int | None, Later()] = Field(
+        None, ge=0, description="Its group, as the container sees it."
+    )
 
 
 class IdMap(Words):
@@ -94,7 +98,7 @@ class Container(OldVllm, GuestWords):
     application_script_env: Annotated[dict[str, EnvValue], NoComments] = Field(
         default_factory=dict, description="The script's environment; values may be secrets."
     )
-    ports: list[Served] = Field(
+    ports: Annotated[list[Served], Later()] = Field(
         default_factory=list, description='What it serves, as "host:guest" ports.'
     )
     mount_points: list[MountPoint] = Field(

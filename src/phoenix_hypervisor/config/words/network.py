@@ -5,13 +5,22 @@ from typing import Annotated
 from pydantic import Field, WithJsonSchema
 
 from phoenix_hypervisor.config.words.base import Words
-from phoenix_hypervisor.config.words.values import Address, BridgeName, Ip, Ips, Text
+from phoenix_hypervisor.config.words.values import Address, BridgeName, Ip, Ips, shaped
+
+InterfaceName = Annotated[
+    str,
+    shaped(
+        r"(?!root$)[A-Za-z][A-Za-z0-9_.-]{0,14}",
+        "the name of a network card",
+        "at most 15 letters and digits, such as eth0; `root` is the disk's",
+    ),
+]
 
 
 class NetworkConfig(Words):
     """A guest's network card."""
 
-    name: Text = Field("eth0", description="The card's name in the guest.", max_length=15)
+    name: InterfaceName = Field("eth0", description="The card's name in the guest.")
     bridge: BridgeName | None = Field(
         None,
         description="The host's bridge it is plugged into; the host's first one where missing.",

@@ -19,6 +19,7 @@ from phoenix_hypervisor.config.words.values import (
     StorageName,
     Text,
     choice,
+    shaped,
 )
 from phoenix_hypervisor.model.secret import Secret
 
@@ -75,10 +76,21 @@ class HostFirewall(Words):
     )
 
 
+VolumeName = Annotated[
+    str,
+    shaped(
+        r"[A-Za-z0-9][A-Za-z0-9_.-]{0,49}",
+        "the name of a volume",
+        "letters, digits, - _ and . only, at most 50",
+    ),
+]
+"""Part of the volume's and its device's names, of which Incus takes 64 characters."""
+
+
 class Volume(Words):
     """A disk of its own for data, mounted in a container."""
 
-    name: Text = Field(description="Its name; part of the volume's name in the storage.")
+    name: VolumeName = Field(description="Its name; part of the volume's name in the storage.")
     pool: StorageName | None = Field(
         None, description="The storage it lies in; the container's own where missing."
     )
@@ -168,7 +180,7 @@ class GuestWords(Words):
     """What containers and virtual machines have in common."""
 
     name: HostName | None = Field(None, description="Its name, and its host name inside.")
-    description: str | None = Field(None, description="A note for people.")
+    description: Annotated[str | None, Later()] = Field(None, description="A note for people.")
     memory_mb: int | None = Field(None, ge=16, le=16_777_216, description="Memory in MiB.")
     cores: int | None = Field(None, ge=1, le=8192, description="Number of CPU cores.")
     storage_pool: StorageName | None = Field(None, description="The storage of its disk.")

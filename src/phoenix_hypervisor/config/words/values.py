@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from phoenix_hypervisor.config.words.base import without_comments, wrong
+from phoenix_hypervisor.model import route
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
@@ -118,7 +119,14 @@ def shaped(pattern: str, what: str, hint: str) -> Any:
     return AfterValidator(read)
 
 
-RoutePath = Annotated[str, shaped(r"/[^\s;{}\"'\\]*", "the path of a route", "such as / or /api")]
+def _route_path(text: str) -> str:
+    reason = route.refusal(text)
+    if reason:
+        raise wrong(f"`{text}` is not the path of a route", reason)
+    return text
+
+
+RoutePath = Annotated[str, AfterValidator(_route_path)]
 StackName = Annotated[
     str,
     shaped(

@@ -36,12 +36,23 @@ _BUSY_MARKS = (
 Answer = dict[str, Any]
 
 
+class OutOfTime(DriverError):
+    """A guest did not shut down within the time that Incus gave it."""
+
+
+def at(*segments: str) -> str:
+    """The path of a thing, each name in it quoted: `at("storage-pools", "a b")`."""
+    return "/".join(("/1.0", *(quote(segment, safe="") for segment in segments)))
+
+
 class Client:
     """One connection pool to one daemon. All calls name the project that they speak of."""
 
     def __init__(self, endpoint: str | None, project: str) -> None:
         self.project = project
-        self.socket = endpoint.removeprefix("unix://") if endpoint else _find_socket()
+        # Files that were made for Proxmox VE name its address (https://…): it is not Incus's.
+        own = endpoint is not None and endpoint.startswith(("unix://", "/"))
+        self.socket = endpoint.removeprefix("unix://") if endpoint and own else _find_socket()
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -103,22 +114,22 @@ class Client:
             "X-Incus-type": kind,
             "X-Incus-write": "overwrite",
         }
-        where = f"/1.0/instances/{quote(instance)}/files"
+        where = at("instances", instance, "files")
         await self._call("POST", where, query={"path": path}, data=data, headers=headers)
 
     async def read_file(self, instance: str, path: str) -> bytes | None:
         """A file's content; None where it is not there or no plain file."""
-        where = f"/1.0/instances/{quote(instance)}/files"
-        try:
-            answer = await self._call("GET", where, query={"path": path})
-        except NotFound:
-            return None
-        content = answer.get("content")
-        return content if isinstance(content, bytes) else None
+        kind, content = await self._file(instance, path)
+        return content if kind == "file" else None
+
+    async def is_link(self, instance: str, path: str) -> bool:
+        """Whether a path of a guest is a symbolic link."""
+        kind, _ = await self._file(instance, path)
+        return kind == "symlink"
 
     async def delete_file(self, instance: str, path: str) -> None:
         """Removes a file of a guest; one that is not there is no error."""
-        where = f"/1.0/instances/{quote(instance)}/files"
+        where = at("instances", instance, "files")
         try:
             await self._call("DELETE", where, query={"path": path})
         except NotFound:
@@ -129,6 +140,14 @@ class Client:
         answer = await self._call("GET", path)
         content = answer.get("content", b"")
         return content.decode(errors="replace") if isinstance(content, bytes) else ""
+
+    async def _file(self, instance: str, path: str) -> tuple[str | None, bytes | None]:
+        where = at("instances", instance, "files")
+        try:
+            answer = await self._call("GET", where, query={"path": path})
+        except NotFound:
+            return None, None
+        return answer.get("kind"), answer.get("content")
 
     async def _wait(self, operation: str, limit_s: float) -> Answer:
         # Asked in slices: a daemon that died is noticed, and a long operation outlives no timeout.
@@ -171,7 +190,7 @@ class Client:
                 content = await reply.read()
                 is_json = reply.content_type == "application/json"
                 if not is_json and reply.ok:
-                    return {"content": content}
+                    return {"content": content, "kind": reply.headers.get("X-Incus-type")}
                 answer: Answer = json.loads(content)
                 if answer.get("type") == "error":
                     raise _translate(answer.get("error", ""), int(answer.get("error_code", 500)))
@@ -211,6 +230,8 @@ def _translate(text: str, code: int) -> DriverError:
         return Denied(text, missing="access to Incus")
     if code == 503 or any(mark in text for mark in _BUSY_MARKS):  # noqa: PLR2004
         return Locked(text, after_s=1.0)
+    if text.startswith("Failed shutting down instance") and "deadline exceeded" in text:
+        return OutOfTime(text)
     if "not found" in text.lower():
         return NotFound(text)
     if "already exists" in text or "UNIQUE constraint" in text or "already in use" in text:

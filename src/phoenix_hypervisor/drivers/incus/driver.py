@@ -1,5 +1,6 @@
 """The driver's face: `model.driver.Driver`, each method handed to the part that knows it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -8,12 +9,13 @@ from typing import Self
 from phoenix_hypervisor.drivers import fields as words
 from phoenix_hypervisor.drivers import filelock
 from phoenix_hypervisor.drivers.incus import images, instance, look, names, resources
-from phoenix_hypervisor.drivers.incus.client import Client
+from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.drivers.incus.guests import Guests
 from phoenix_hypervisor.drivers.incus.inside import Inside
+from phoenix_hypervisor.drivers.incus.volumes import Volumes
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import FieldChange, Impact
-from phoenix_hypervisor.model.desired import Bridge, Desired, Guest, Image, Pool, Target
+from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Image, Pool, Target
 from phoenix_hypervisor.model.driver import Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Unsupported
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
@@ -46,10 +48,12 @@ class IncusDriver:
         self._stack = stack
         self._environ = environ
         self._client = Client(target.endpoint, target.project)
-        self._resources = resources.Resources(self._client)
+        volumes = Volumes(self._client, stack, _DEFAULT_POOL)
+        self._resources = resources.Resources(self._client, volumes)
         self._inside = Inside(self._client)
-        found = images.Images(self._client)
-        self._guests = Guests(self._client, self._inside, found, stack, _DEFAULT_POOL)
+        self._images = images.Images(self._client)
+        self._guests = Guests(self._client, self._inside, self._images, volumes, stack)
+        self._images_there = frozenset[str]()
 
     async def __aenter__(self) -> Self:
         await self._client.open()
@@ -60,7 +64,10 @@ class IncusDriver:
 
     async def observe(self, desired: Desired) -> Observed:
         """Guests of the project, all pools and bridges, capacity and routes."""
-        return await look.observe(self._client, self._resources, desired)
+        found, self._images_there = await asyncio.gather(
+            look.observe(self._client, self._resources, desired), self._images.aliases()
+        )
+        return found
 
     def project(self, thing: Guest | Pool | Bridge) -> Fields:
         """A pool or bridge that exists is used as it is: it has nothing to compare."""
@@ -71,8 +78,8 @@ class IncusDriver:
         return words.default_impact(guest, seen.fields, change)
 
     def problems(self, desired: Desired, observed: Observed) -> Sequence[str]:
-        """VMs (no KVM and vsock here), unknown templates, subnets that are routed elsewhere."""
-        found = []
+        """VMs (no KVM and vsock here), unknown templates, subnets that are not the bridge's."""
+        found = list(resources.misplaced(desired, observed))
         for guest in desired.guests.values():
             if guest.kind == "vm":
                 found.append(
@@ -98,9 +105,17 @@ class IncusDriver:
         return [line for guest in desired.guests.values() for line in instance.remarks(guest)]
 
     def estimate(self, step: str, guest: Guest | None) -> float:
-        """Measured on a machine with two cores; a first image adds its building."""
-        extra = _IMAGE_S if step == "create" and guest and isinstance(guest.source, Image) else 0.0
-        return _ESTIMATES.get(step, 1.0) + extra
+        """Measured on a machine with two cores; an image that was not there adds its building."""
+        missing = step == "create" and guest is not None and not self._has_image(guest.source)
+        return _ESTIMATES.get(step, 1.0) + (_IMAGE_S if missing else 0.0)
+
+    def _has_image(self, source: Image | CloneOf) -> bool:
+        if not isinstance(source, Image):
+            return True
+        try:
+            return images.release(source.template).alias in self._images_there
+        except Unsupported:  # told among the problems
+            return True
 
     def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[None]:
         """A lock on this machine: whoever applies here speaks to this machine's daemon."""
@@ -123,6 +138,8 @@ class IncusDriver:
     async def create(self, guest: Guest, desired: Desired, tell: Tell) -> None:
         """Makes a container, stopped."""
         await self._resources.ensure_project()
+        if instance.uses_default_pool(guest):
+            await self._resources.ensure_default_pool(_DEFAULT_POOL, self._stack)
         await self._guests.create(guest, desired, tell)
 
     async def update(
@@ -167,5 +184,5 @@ class IncusDriver:
 
     async def console(self, address: Address, lines: int) -> str:
         """The console's log, which holds what the init system printed."""
-        text = await self._client.raw_text(f"/1.0/instances/{names.instance(address)}/console")
+        text = await self._client.raw_text(at("instances", names.instance(address), "console"))
         return "\n".join(text.splitlines()[-lines:])

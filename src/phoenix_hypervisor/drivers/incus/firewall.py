@@ -4,6 +4,7 @@ Inside, because Incus's own rules on a bridged card never filter between guests 
 Source of the grammar: nft(8).
 """
 
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
 
 from phoenix_hypervisor.model.desired import Firewall, FirewallRule
@@ -60,12 +61,36 @@ def _chain(direction: str, firewall: Firewall, policy: str) -> str:
 
 
 def _rule(rule: FirewallRule) -> list[str]:
-    parts = []
-    for word, value in (("saddr", rule.source), ("daddr", rule.dest)):
-        if value:
-            family = "ip6" if ip_network(value, strict=False).version == 6 else "ip"  # noqa: PLR2004
-            parts.append(f"{family} {word} {value}")
     protocols = [rule.proto] if rule.proto else (["tcp", "udp"] if rule.ports else [None])
+    return [line for parts in _addresses(rule) for line in _lines(rule, parts, protocols)]
+
+
+def _addresses(rule: FirewallRule) -> Iterator[list[str]]:
+    """The parts that match addresses, once for each family that all sides have."""
+    sides = [("saddr", rule.source), ("daddr", rule.dest)]
+    given = [(word, _by_family(value)) for word, value in sides if value]
+    if not given:
+        yield []
+        return
+    for family in ("ip", "ip6"):
+        if all(family in found for _, found in given):
+            yield [f"{family} {word} {_set(found[family])}" for word, found in given]
+
+
+def _by_family(value: str) -> dict[str, list[str]]:
+    """`10.0.0.5, 10.0.0.8-10.0.0.9, fd00::/8` by nft's words for the families."""
+    found: dict[str, list[str]] = {}
+    for one in (part.strip() for part in value.split(",")):
+        version = ip_network(one.partition("-")[0], strict=False).version
+        found.setdefault("ip" if version == 4 else "ip6", []).append(one)  # noqa: PLR2004
+    return found
+
+
+def _set(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{{ {', '.join(items)} }}"
+
+
+def _lines(rule: FirewallRule, parts: list[str], protocols: Sequence[str | None]) -> list[str]:
     lines = []
     for proto in protocols:
         match = list(parts)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from phoenix_hypervisor.drivers.incus import handover, instance, names
-from phoenix_hypervisor.drivers.incus.client import Client
+from phoenix_hypervisor.drivers.incus.client import Client, OutOfTime, at
 from phoenix_hypervisor.drivers.incus.images import Images, origin
 from phoenix_hypervisor.drivers.incus.inside import Inside
 from phoenix_hypervisor.drivers.incus.volumes import Volumes
@@ -22,7 +22,8 @@ from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import Conflict, DriverError, NotFound
 
 _KEPT = ("volatile.", "image.", names.HANDOVER)
-_STOP_LIMIT_S = 30
+_STOP_LIMIT_S = 90  # databases take their time
+_HARD_STOP_LIMIT_S = 30
 _START_LIMIT_S = 60
 
 
@@ -30,14 +31,13 @@ class Guests:
     """The instances of one project that bear one stack's mark."""
 
     def __init__(
-        self, client: Client, inside: Inside, images: Images, stack: str, default_pool: str
+        self, client: Client, inside: Inside, images: Images, volumes: Volumes, stack: str
     ) -> None:
         self._client = client
         self._images = images
+        self._volumes = volumes
         self._stack = stack
-        self._default_pool = default_pool
         self._inside = inside
-        self._volumes = Volumes(client, stack, default_pool)
         self._handover: dict[str, asyncio.Task[handover.Handover]] = {}
 
     async def create(self, guest: Guest, desired: Desired, tell: Tell) -> None:
@@ -52,7 +52,8 @@ class Guests:
         await self._hand_over(guest, desired, tell)
         if isinstance(guest.source, CloneOf):
             await self._inside.forget_identity(guest.address)
-        await self._inside.write(guest)
+        await self._inside.write_name(guest)
+        await self._inside.write_network(guest)
         await self._patch(guest.address, {names.STATE: names.COMPLETE})
 
     async def update(self, guest: Guest, changes: Sequence[FieldChange], tell: Tell) -> None:
@@ -66,12 +67,15 @@ class Guests:
         await self._replace(
             guest,
             kept | instance.config(guest),
-            handed | instance.devices(guest, self._default_pool, bridges),
+            handed | instance.devices(guest, self._volumes.default_pool, bridges),
         )
-        await self._volumes.delete_of(guest.address, but={v.name for v in guest.volumes})
-        inner = ("network.", "firewall", "name")
-        if any(change.path.startswith(inner) for change in changes):
-            await self._inside.write(guest)
+        if any(change.path.startswith("volumes.") for change in changes):
+            await self._volumes.delete_others(guest)
+        for change in changes:
+            if change.path == "name":
+                await self._inside.rename(guest, str(change.before))
+        if any(change.path.startswith(("network.", "firewall")) for change in changes):
+            await self._inside.write_network(guest)
             if current["status"] == "Running":
                 await self._inside.reload(guest.address)
 
@@ -84,23 +88,26 @@ class Guests:
         await self._inside.ready(guest, tell)
 
     async def stop(self, address: Address, tell: Tell) -> None:
-        """Shuts down; after half a minute, hard."""
+        """Shuts down; a guest that has not stopped after a minute and a half, hard."""
         current, _ = await self._read(address)
         if current["status"] == "Stopped":
             return
         tell("stopping")
         try:
             await self._set_state(address, "stop", _STOP_LIMIT_S)
-        except DriverError:
+        except OutOfTime:
             tell("stopping hard")
-            await self._set_state(address, "stop", _STOP_LIMIT_S, force=True)
+            await self._set_state(address, "stop", _HARD_STOP_LIMIT_S, force=True)
 
     async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool) -> None:
         """Removes the instance and, unless they are kept, the volumes that were made for it."""
-        try:
-            current, _ = await self._read(address)
-        except NotFound:
-            return
+        with contextlib.suppress(NotFound):
+            await self._delete_instance(address, tell)
+        if not keep_volumes:  # also those of an instance that somebody removed by hand
+            await self._volumes.delete_of(address)
+
+    async def _delete_instance(self, address: Address, tell: Tell) -> None:
+        current, _ = await self._read(address)
         if current["config"].get(names.PROTECTED) == "true":
             raise Conflict(
                 f"{address} is protected",
@@ -109,20 +116,18 @@ class Guests:
         if current["status"] != "Stopped":
             tell("stopping")
             with contextlib.suppress(DriverError):  # the delete below tells what is wrong
-                await self._set_state(address, "stop", _STOP_LIMIT_S, force=True)
+                await self._set_state(address, "stop", _HARD_STOP_LIMIT_S, force=True)
         tell("deleting")
         await self._client.send("DELETE", _path(address))
-        if not keep_volumes:
-            await self._volumes.delete_of(address)
 
     async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
         """Takes a snapshot; one of the same name goes first."""
         await self._read(address)
         tell(f"taking the snapshot {name}")
         with contextlib.suppress(NotFound):
-            await self._client.send("DELETE", f"{_path(address)}/snapshots/{name}")
+            await self._client.send("DELETE", _path(address, "snapshots", name))
         body = {"name": name, "stateful": False}
-        await self._client.send("POST", f"{_path(address)}/snapshots", body)
+        await self._client.send("POST", _path(address, "snapshots"), body)
 
     async def mark(self, address: Address, fingerprint: str | None) -> None:
         """Records what is configured inside."""
@@ -143,7 +148,7 @@ class Guests:
             "type": "container",
             "profiles": [],
             "config": instance.config(guest) | marks,
-            "devices": instance.devices(guest, self._default_pool, bridges),
+            "devices": instance.devices(guest, self._volumes.default_pool, bridges),
         }
         if isinstance(guest.source, CloneOf):
             source = names.instance(guest.source.address)
@@ -167,10 +172,11 @@ class Guests:
     async def _gather(self, guest: Guest, desired: Desired) -> handover.Handover:
         found = origin(guest, desired)
         task = self._handover.get(found.suite)
-        if task is None:
+        if task is None or (task.done() and (task.cancelled() or task.exception())):
             task = asyncio.ensure_future(handover.collect(found.suite, found.distribution))
             self._handover[found.suite] = task
-        return await task
+        # Others wait for the same: a create that is cancelled must not take it from them.
+        return await asyncio.shield(task)
 
     async def _hand_over(self, guest: Guest, desired: Desired, tell: Tell) -> None:
         handed = await self._gather(guest, desired)
@@ -233,10 +239,10 @@ class Guests:
         self, address: Address, action: str, limit_s: int, *, force: bool = False
     ) -> None:
         body = {"action": action, "timeout": limit_s, "force": force, "stateful": False}
-        await self._client.send("PUT", f"{_path(address)}/state", body, limit_s=limit_s + 30)
+        await self._client.send("PUT", _path(address, "state"), body, limit_s=limit_s + 30)
 
 
-def _path(address: Address) -> str:
+def _path(address: Address, *more: str) -> str:
     if not addresses.is_guest(address):
         raise NotFound(f"{address} is no guest")
-    return f"/1.0/instances/{names.instance(address)}"
+    return at("instances", names.instance(address), *more)

@@ -16,6 +16,8 @@ from shutil import which
 _CERTIFICATES = Path("/usr/local/share/ca-certificates")
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _PIP_KEYS = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy", "no-index")
+_CREDENTIALS = re.compile(rb"://[^/\s@]+@|^[^#\n]*_(?:auth|password)", re.MULTILINE)
+_ELSEWHERE = re.compile(r"(?<![\w+.-])(?!file:)[A-Za-z][\w+.-]*://\S+")
 _NPM_KEYS = ("registry", "proxy", "https-proxy", "noproxy", "strict-ssl")
 
 
@@ -40,6 +42,11 @@ class Mirror:
     distribution: str
     uri: str
     security_uri: str | None
+
+
+def mode(content: bytes) -> int:
+    """The mode of a file in a guest: services read settings, but nobody another's password."""
+    return 0o600 if _CREDENTIALS.search(content) else 0o644
 
 
 async def collect(suite: str, distribution: str) -> Handover:
@@ -123,7 +130,7 @@ async def _apt_conf() -> str:
 def _local_folders(texts: Sequence[str]) -> Iterable[Path]:
     found = set()
     for text in texts:
-        for match in re.finditer(r"(?:file://)?(/[\w./-]+)", text):
+        for match in re.finditer(r"(?:file://)?(/[\w./-]+)", _ELSEWHERE.sub(" ", text)):
             path = Path(match[1])
             if path.is_dir() and match[0] != _BUNDLE and path.parts[1:2] != ("etc",):
                 found.add(_top(path))

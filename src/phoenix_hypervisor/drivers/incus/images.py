@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phoenix_hypervisor.drivers.incus import handover
-from phoenix_hypervisor.drivers.incus.client import Client
+from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import DriverError, NotFound, Unsupported
@@ -85,13 +85,21 @@ class Images:
         wanted = release(template)
         async with self._locks.setdefault(wanted.alias, asyncio.Lock()):
             if not await self._there(wanted):
-                await self._make(wanted, tell)
+                try:
+                    await self._make(wanted, tell)
+                except DriverError:
+                    if not await self._there(wanted):  # another process was faster
+                        raise
         return wanted
 
+    async def aliases(self) -> frozenset[str]:
+        """The names of the images that are there."""
+        found = await self._client.listed("/1.0/images/aliases", project="default")
+        return frozenset(alias["name"] for alias in found)
+
     async def _there(self, wanted: Release) -> bool:
-        path = "/1.0/images/aliases/" + wanted.alias.replace("/", "%2F")
         try:
-            await self._client.get(path, project="default")
+            await self._client.get(at("images", "aliases", wanted.alias), project="default")
         except NotFound:
             return False
         return True
@@ -132,7 +140,8 @@ class Images:
                 tell=tell,
                 what="building the image with mmdebstrap",
             )
-            _write_metadata(meta, wanted)
+            daemon = await self._client.get("/1.0", project=None)
+            _write_metadata(meta, wanted, daemon["environment"]["architectures"][0])
             tell("importing the image")
             await _run(
                 "incus", "image", "import", str(meta), str(root),
@@ -141,10 +150,10 @@ class Images:
             )  # fmt: skip
 
 
-def _write_metadata(path: Path, wanted: Release) -> None:
+def _write_metadata(path: Path, wanted: Release, architecture: str) -> None:
     # JSON is YAML. Source: the Incus documentation, "Image format".
     described = {
-        "architecture": "x86_64",
+        "architecture": architecture,
         "creation_date": int(time.time()),
         "properties": {
             "description": f"{wanted.distribution} {wanted.version} (made by Phoenix)",

@@ -6,10 +6,10 @@ script that runs when the guest has started.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
-from phoenix_hypervisor.drivers.incus import firewall, look, names, network
-from phoenix_hypervisor.drivers.incus.client import Client
-from phoenix_hypervisor.drivers.incus.handover import Handover
+from phoenix_hypervisor.drivers.incus import firewall, handover, look, names, network
+from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
@@ -57,7 +57,7 @@ class Inside:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def hand_over(self, address: Address, handed: Handover) -> None:
+    async def hand_over(self, address: Address, handed: handover.Handover) -> None:
         """Writes certificates and package sources; certificates are taken in at the next start."""
         await self._put(address, {**handed.files, _NEW_CERTIFICATES: b""})
 
@@ -65,21 +65,36 @@ class Inside:
         """A clone boots with a machine id of its own: two with one id would share a DHCP lease."""
         await self._put(address, {"/etc/machine-id": b""})
 
-    async def write(self, guest: Guest) -> None:
-        """Writes host name, network and firewall as the files say."""
+    async def write_name(self, guest: Guest) -> None:
+        """Writes the host name. Only where a guest is new: features write in these files too."""
         files = {"/etc/hostname": guest.name + "\n", "/etc/hosts": network.hosts(guest)}
-        files |= {network.unit_path(nic): network.unit(nic) for nic in guest.nics}
-        if resolv := network.resolv_conf(guest):
+        await self._put(guest.address, {path: text.encode() for path, text in files.items()})
+
+    async def rename(self, guest: Guest, before: str) -> None:
+        """Writes its new host name; what others wrote in `/etc/hosts` stays."""
+        name = names.instance(guest.address)
+        files = {"/etc/hostname": (guest.name + "\n").encode()}
+        as_made = network.hosts(replace(guest, name=before)).encode()
+        if await self._client.read_file(name, "/etc/hosts") == as_made:
+            files["/etc/hosts"] = network.hosts(guest).encode()
+        await self._put(guest.address, files)
+
+    async def write_network(self, guest: Guest) -> None:
+        """Writes network and firewall as the files say."""
+        files = {network.unit_path(nic): network.unit(nic) for nic in guest.nics}
+        # A link is systemd-resolved's, which learns the servers from the cards' own files.
+        resolv, name = network.resolv_conf(guest), names.instance(guest.address)
+        if resolv and not await self._client.is_link(name, "/etc/resolv.conf"):
             files["/etc/resolv.conf"] = resolv
         if guest.firewall is not None and guest.firewall.enabled:
             files[firewall.PATH] = firewall.ruleset(guest.firewall)
             files[firewall.UNIT_PATH] = firewall.UNIT
         else:
-            await self._client.delete_file(names.instance(guest.address), firewall.PATH)
+            await self._client.delete_file(name, firewall.PATH)
         await self._put(guest.address, {path: text.encode() for path, text in files.items()})
 
     async def reload(self, address: Address) -> None:
-        """Makes a running guest take in what `write` wrote."""
+        """Makes a running guest take in what `write_network` wrote."""
         await self.run(address, _RELOAD, "loading network and firewall failed", 60)
 
     async def ready(self, guest: Guest, tell: Tell) -> None:
@@ -102,7 +117,7 @@ class Inside:
 
     async def ip_addresses(self, address: Address) -> list[str]:
         """The addresses that the guest has now."""
-        state = await self._client.get(f"/1.0/instances/{names.instance(address)}/state")
+        state = await self._client.get(at("instances", names.instance(address), "state"))
         return list(look.ip_addresses(state))
 
     async def run(self, address: Address, script: str, failure: str, limit_s: float) -> str:
@@ -138,7 +153,7 @@ class Inside:
         made = set[str]()
         for path, content in files.items():
             await self._make_folders(name, path, made)
-            await self._client.put_file(name, path, content)
+            await self._client.put_file(name, path, content, mode=handover.mode(content))
 
     async def _make_folders(self, name: str, path: str, made: set[str]) -> None:
         folders = path.split("/")[1:-1]

@@ -22,6 +22,7 @@ _OWNED = (
     "limits.memory.swap",
     "limits.cpu",
     "security.privileged",
+    "security.idmap.isolated",
     "security.nesting",
     "boot.autostart",
     "boot.autostart.priority",
@@ -48,6 +49,9 @@ def config(guest: Guest) -> Config:
         "limits.memory": f"{guest.memory_mb}MiB",
         "limits.cpu": str(guest.cores),
         "security.privileged": _bool(not guest.unprivileged),
+        # User ids of its own: what breaks out of one guest does not own the others' files, and
+        # all guests do not share one user's kernel keys (200).
+        "security.idmap.isolated": _bool(guest.unprivileged),
         "security.nesting": _bool(guest.nesting),
         "boot.autostart": _bool(guest.boot.at_boot),
         names.NAME: guest.name,
@@ -78,12 +82,12 @@ def devices(guest: Guest, pool: str, managed_bridges: Iterable[str]) -> Devices:
     root = {"type": "disk", "path": "/", "pool": guest.pool or pool}
     if guest.disk_gb is not None:
         root["size"] = f"{guest.disk_gb}GiB"
-    found: Devices = {"root": root}
+    found: Devices = {names.ROOT: root}
     managed = set(managed_bridges)
     for nic in guest.nics:
-        found[nic.name] = _nic(nic, nic.bridge in managed)
+        found[names.nic_device(nic.name)] = _nic(nic, nic.bridge in managed)
     for mount in guest.mounts:
-        found[f"mount-{_slug(mount.target)}"] = {
+        found[names.mount_device(mount.target)] = {
             "type": "disk",
             "source": mount.source,
             "path": mount.target,
@@ -91,12 +95,35 @@ def devices(guest: Guest, pool: str, managed_bridges: Iterable[str]) -> Devices:
             **({"shift": "true"} if guest.unprivileged else {}),
         }
     for volume in guest.volumes:
-        found[f"volume-{volume.name}"] = {
+        found[names.volume_device(volume.name)] = {
             "type": "disk",
-            "pool": volume.pool or guest.pool or pool,
+            "pool": volume_pool(guest, volume, pool),
             "source": names.volume(guest.address, volume.name),
             "path": volume.target,
         }
+    return found
+
+
+def volume_pool(guest: Guest, volume: Volume, pool: str) -> str:
+    """The pool of a guest's volume; `pool` is the driver's own."""
+    return volume.pool or guest.pool or pool
+
+
+def uses_default_pool(guest: Guest) -> bool:
+    """Whether something of the guest lies on the driver's own pool, which no file names."""
+    return guest.pool is None
+
+
+def places(instance: Mapping[str, Any]) -> dict[str, Json]:
+    """The pools and bridges that somebody else's instance lies on; nothing else of it is read."""
+    found: dict[str, Json] = {}
+    devices: Devices = instance.get("expanded_devices") or instance.get("devices") or {}
+    for name, device in devices.items():
+        if "pool" in device:
+            path = "pool" if device.get("path") == "/" else f"volumes.{name}.pool"
+            found[path] = device["pool"]
+        elif bridge := device.get("parent") or device.get("network"):
+            found[f"network.{name}.bridge"] = bridge
     return found
 
 
@@ -109,6 +136,7 @@ def fields(instance: Mapping[str, Any], volumes: Mapping[tuple[str, str], str]) 
     keys: Mapping[str, str] = instance["config"]
     devices: Devices = instance["devices"]
     root = next((d for d in devices.values() if d.get("path") == "/"), {})
+    volume_names = names.volume_names(keys)
     swap, order = keys.get("limits.memory.swap"), keys.get("boot.autostart.priority")
     delay, size = keys.get("boot.autostart.delay"), root.get("size")
     guest = Guest(
@@ -122,14 +150,18 @@ def fields(instance: Mapping[str, Any], volumes: Mapping[tuple[str, str], str]) 
         swap_mb=None if swap is None else _size(swap) // _MIB,
         pool=root.get("pool"),
         disk_gb=_size(size) // _GIB if size else None,
-        nics=tuple(_seen_nic(n, d, keys) for n, d in devices.items() if d["type"] == "nic"),
+        nics=tuple(
+            _seen_nic(d.get("name", n), d, keys) for n, d in devices.items() if d["type"] == "nic"
+        ),
         mounts=tuple(
             Mount(d["source"], d["path"], d.get("readonly") == "true")
             for n, d in devices.items()
             if n.startswith("mount-")
         ),
         volumes=tuple(
-            _seen_volume(n, d, volumes) for n, d in devices.items() if n.startswith("volume-")
+            _seen_volume(volume_names.get(n, n.removeprefix("volume-")), d, volumes)
+            for n, d in devices.items()
+            if n.startswith("volume-")
         ),
         boot=Boot(
             at_boot=keys.get("boot.autostart") == "true",
@@ -188,7 +220,7 @@ def _seen_volume(
 ) -> Volume:
     size = volumes.get((device["pool"], device["source"]))
     return Volume(
-        name=name.removeprefix("volume-"),
+        name=name,
         pool=device["pool"],
         size_gb=_size(size) // _GIB if size else None,
         target=device["path"],
@@ -217,10 +249,6 @@ def _size(text: str) -> int:
         if text.endswith(unit):
             return int(text.removesuffix(unit)) * factor
     return int(text) if text.isdigit() else 0
-
-
-def _slug(path: str) -> str:
-    return path.strip("/").replace("/", "-") or "root"
 
 
 def _bool(value: bool) -> str:

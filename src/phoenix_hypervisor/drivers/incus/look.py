@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from phoenix_hypervisor.drivers.incus import instance, names
-from phoenix_hypervisor.drivers.incus.client import Client
+from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.drivers.incus.resources import Resources
-from phoenix_hypervisor.model.address import lxc, vm
 from phoenix_hypervisor.model.desired import Capacity, Desired
 from phoenix_hypervisor.model.errors import NotFound
 from phoenix_hypervisor.model.observed import Observed, SeenGuest, Snapshot
@@ -21,8 +20,8 @@ async def observe(client: Client, resources: Resources, desired: Desired) -> Obs
     guests, found, machine = await asyncio.gather(
         _instances(client), resources.observe(), client.get("/1.0/resources", project=None)
     )
-    sizes = await _volume_sizes(client, guests)
-    seen = [guest(one, sizes, desired) for one in guests]
+    sizes = await _volume_sizes(client, [one for one in guests if _is_of(one, desired.stack)])
+    seen = [guest(one, sizes, desired.stack) for one in guests]
     return Observed(
         guests={one.address: one for one in seen if one is not None},
         resources=found,
@@ -36,18 +35,16 @@ async def observe(client: Client, resources: Resources, desired: Desired) -> Obs
 
 
 def guest(
-    one: Mapping[str, Any], sizes: Mapping[tuple[str, str], str], desired: Desired
+    one: Mapping[str, Any], sizes: Mapping[tuple[str, str], str], stack: str
 ) -> SeenGuest | None:
-    """One instance as seen; None where its name could never be one of ours."""
+    """One instance as seen; None where its name could never be one of ours.
+
+    Of one that the stack did not make, whatever it holds, only its places are read.
+    """
     keys = one["config"]
     address = names.address(one["name"])
     if address is None:
         return None
-    if address not in desired.guests:
-        # A container by a VM's id (or the other way round) still takes the wanted name's place.
-        other = lxc if address.startswith("vm/") else vm
-        twin = other(int(address.partition("/")[2]))
-        address = twin if twin in desired.guests and names.STACK not in keys else address
     snapshots = one.get("snapshots") or []
     return SeenGuest(
         address=address,
@@ -55,7 +52,7 @@ def guest(
         state="running" if one["status"] in ("Running", "Ready") else "stopped",
         stack=keys.get(names.STACK),
         complete=keys.get(names.STATE) == names.COMPLETE,
-        fields=instance.fields(one, sizes),
+        fields=instance.fields(one, sizes) if _is_of(one, stack) else instance.places(one),
         fingerprint=keys.get(names.FINGERPRINT) or None,
         snapshots=tuple(
             Snapshot(snap["name"].rpartition("/")[2], snap["config"].get(names.FINGERPRINT) or None)
@@ -73,7 +70,7 @@ def ip_addresses(state: Mapping[str, Any]) -> Iterable[str]:
         (entry["family"] != "inet", entry["address"])
         for card, network in (state.get("network") or {}).items()
         if card != "lo" and network.get("host_name")
-        for entry in network["addresses"]
+        for entry in network["addresses"] or ()
         if entry["scope"] == "global"
     ]
     return [address for _, address in sorted(found)]
@@ -100,6 +97,10 @@ def _swapped(word: int) -> int:
     return int.from_bytes(word.to_bytes(4, sys.byteorder), "big")
 
 
+def _is_of(one: Mapping[str, Any], stack: str) -> bool:
+    return bool(one["config"].get(names.STACK) == stack)
+
+
 async def _instances(client: Client) -> list[dict[str, Any]]:
     try:
         found: list[dict[str, Any]] = await client.listed("/1.0/instances", depth=2)
@@ -115,11 +116,11 @@ async def _volume_sizes(
         device["pool"]
         for one in guests
         for device in one["devices"].values()
-        if device["type"] == "disk" and "pool" in device and device["path"] != "/"
+        if device["type"] == "disk" and "pool" in device and device.get("path") != "/"
     }
     sizes: dict[tuple[str, str], str] = {}
     for pool in sorted(pools):
-        path = f"/1.0/storage-pools/{pool}/volumes/custom"
+        path = at("storage-pools", pool, "volumes", "custom")
         for volume in await client.listed(path):
             sizes[(pool, volume["name"])] = volume["config"].get("size", "")
     return sizes

@@ -5,6 +5,10 @@ snapshot's restore rolls back together with the disk. A clone copies them too: w
 writes them anew.
 """
 
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
 
@@ -23,6 +27,10 @@ HANDOVER = PREFIX + "handover"
 COMPLETE = "complete"
 CREATING = "creating"
 
+ROOT = "root"
+_PREFIXES = ("mount-", "volume-", "nic-", "handover-")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
 
 def instance(address: Address) -> str:
     """`lxc/101` -> `lxc-101` (Incus refuses dots and slashes)."""
@@ -39,7 +47,38 @@ def address(instance_name: str) -> Address | None:
 
 def volume(guest: Address, name: str) -> str:
     """The custom storage volume of a guest's volume: `lxc-101-data`."""
-    return f"{instance(guest)}-{name.replace('/', '-')}"
+    return f"{instance(guest)}-{_legal(name)}"
+
+
+def volume_device(name: str) -> str:
+    """The device that hands a volume to its guest: `volume-data`."""
+    return f"volume-{_legal(name)}"
+
+
+def mount_device(target: str) -> str:
+    """The device of a bind mount; its target is in the device's `path`."""
+    return f"mount-{_hash(target)}"
+
+
+def nic_device(name: str) -> str:
+    """The device of a network card: the card's own name, where no other device could have it."""
+    own = _legal(name) == name and name != ROOT and not name.startswith(_PREFIXES)
+    return name if own else f"nic-{_hash(name)}"
+
+
+def volume_names(keys: Mapping[str, str]) -> dict[str, str]:
+    """The names of an instance's volumes, by the device of each, from its configuration keys."""
+    found: Iterable[str] = (k.removeprefix(VOLUME) for k in keys if k.startswith(VOLUME))
+    return {volume_device(name): name for name in found}
+
+
+def _legal(name: str) -> str:
+    # A name as it is never holds a dot, so that none can be the hash of another.
+    return name if _PLAIN.fullmatch(name) else f"{_hash(name)}.x"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def host_of(resource: Address) -> str:

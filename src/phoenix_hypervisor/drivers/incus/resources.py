@@ -3,17 +3,20 @@
 One that exists is used and never altered; only what bears the stack's mark is ever removed.
 """
 
+import asyncio
 import contextlib
+from collections.abc import Iterator
 from ipaddress import ip_interface, ip_network
 from typing import Any
 
 from phoenix_hypervisor.drivers.incus import names
-from phoenix_hypervisor.drivers.incus.client import Client
+from phoenix_hypervisor.drivers.incus.client import Client, at
+from phoenix_hypervisor.drivers.incus.volumes import Volumes
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.desired import Bridge, Pool
+from phoenix_hypervisor.model.desired import Bridge, Desired, Json, Pool
 from phoenix_hypervisor.model.errors import Conflict, NotFound
-from phoenix_hypervisor.model.observed import SeenResource
+from phoenix_hypervisor.model.observed import Observed, SeenResource
 
 _DEFAULT_POOL_GB = 30
 
@@ -21,8 +24,10 @@ _DEFAULT_POOL_GB = 30
 class Resources:
     """What guests need around them."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, volumes: Volumes) -> None:
         self._client = client
+        self._volumes = volumes
+        self._pool_lock = asyncio.Lock()
 
     async def observe(self) -> dict[Address, SeenResource]:
         """All pools and bridges of this daemon and all plain bridges of the machine."""
@@ -35,15 +40,15 @@ class Resources:
         for network in networks:
             if network["type"] == "bridge":
                 where = addresses.bridge(network["name"])
-                managed = {"managed": bool(network["managed"])}
-                found[where] = SeenResource(where, network["config"].get(names.STACK), managed)
+                config = network["config"]
+                found[where] = SeenResource(where, config.get(names.STACK), _shown(network))
         return found
 
     async def ensure_project(self) -> None:
         """Makes the project that guests live in."""
         name = self._client.project
         try:
-            await self._client.get(f"/1.0/projects/{name}", project=None)
+            await self._client.get(at("projects", name), project=None)
         except NotFound:
             body = {
                 "name": name,
@@ -60,7 +65,7 @@ class Resources:
 
     async def remove_empty_project(self) -> None:
         """Removes the project if Phoenix made it and nothing is in it any more."""
-        path = f"/1.0/projects/{self._client.project}"
+        path = at("projects", self._client.project)
         try:
             project = await self._client.get(path, project=None)
         except NotFound:
@@ -78,6 +83,14 @@ class Resources:
             "config": {"size": f"{pool.size_gb or _DEFAULT_POOL_GB}GiB", names.STACK: stack},
         }
         await self._make("/1.0/storage-pools", body, None)
+
+    async def ensure_default_pool(self, name: str, stack: str) -> None:
+        """The driver's own pool, on which guests lie whose files name none."""
+        async with self._pool_lock:  # a second one would find it announced, but not made yet
+            try:
+                await self._client.get(at("storage-pools", name), project=None)
+            except NotFound:
+                await self.ensure_pool(Pool(addresses.storage(name), name), stack)
 
     async def ensure_bridge(self, bridge: Bridge, stack: str) -> None:
         """A bridge with NAT whose own address is its guests' gateway."""
@@ -107,15 +120,20 @@ class Resources:
             await self._client.send("POST", path, body, project=project)
 
     async def remove(self, resource: Address, stack: str) -> None:
-        """Removes one that bears the stack's mark. Raises `Conflict` where somebody uses it."""
+        """Removes one that bears the stack's mark. Raises `Conflict` where somebody uses it.
+
+        Volumes of the stack whose guest is gone go with their pool.
+        """
         name = names.host_of(resource)
-        if addresses.kind(resource) == "storage":
-            path, project = f"/1.0/storage-pools/{name}", None
-        else:
-            path, project = f"/1.0/networks/{name}", "default"
+        is_pool = addresses.kind(resource) == "storage"
+        path = at("storage-pools" if is_pool else "networks", name)
+        project = None if is_pool else "default"
         found = await self._client.get(path, project=project)
         if found["config"].get(names.STACK) != stack:
             raise Conflict(f"{resource} was not made by the stack “{stack}”: left alone")
+        if is_pool:
+            await self._volumes.delete_unused(name)
+            found = await self._client.get(path, project=project)
         used = [user for user in found.get("used_by", []) if "/images/" not in user]
         if used:
             raise Conflict(f"{resource} is still used by {', '.join(used)}: left alone")
@@ -132,3 +150,29 @@ def routed_elsewhere(bridge: Bridge, routes: tuple[tuple[str, str], ...]) -> str
         if interface != bridge.name and known.version == wanted.version and known.overlaps(wanted):
             return f"{subnet} on {interface}"
     return None
+
+
+def misplaced(desired: Desired, observed: Observed) -> Iterator[str]:
+    """Addresses of guests that the bridge they are on, which is there already, does not serve."""
+    for guest in desired.guests.values():
+        for nic in guest.nics:
+            there = observed.resources.get(addresses.bridge(nic.bridge))
+            cidr = there.fields.get("cidr") if there else None
+            if not isinstance(cidr, str) or nic.address in (None, "dhcp"):
+                continue
+            own, bridge = ip_interface(nic.address), ip_interface(cidr)
+            if own.version == bridge.version and own.ip not in bridge.network:
+                yield (
+                    f"{guest.address}: its address {nic.address} is outside the subnet "
+                    f"{bridge.network} of the bridge {nic.bridge}, which is there already; "
+                    "give the guest an address in it, or use another bridge"
+                )
+
+
+def _shown(network: dict[str, Any]) -> dict[str, Json]:
+    """Of a bridge that Incus does not manage nobody tells the address."""
+    shown: dict[str, Json] = {"managed": bool(network["managed"])}
+    for key in ("ipv4.address", "ipv6.address"):
+        if "/" in (cidr := network["config"].get(key, "")):
+            shown.setdefault("cidr", cidr)
+    return shown

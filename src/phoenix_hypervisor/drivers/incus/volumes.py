@@ -3,8 +3,8 @@
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from phoenix_hypervisor.drivers.incus import names
-from phoenix_hypervisor.drivers.incus.client import Client
+from phoenix_hypervisor.drivers.incus import instance, names
+from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest, Volume
 from phoenix_hypervisor.model.driver import Tell
@@ -17,44 +17,64 @@ class Volumes:
     def __init__(self, client: Client, stack: str, default_pool: str) -> None:
         self._client = client
         self._stack = stack
-        self._default_pool = default_pool
+        self.default_pool = default_pool
 
     async def ensure(self, guest: Guest, tell: Tell) -> None:
         """Makes what is missing, grows what is too small. Raises `Conflict` for another's."""
         for volume in guest.volumes:
-            pool = volume.pool or guest.pool or self._default_pool
-            await self._ensure_one(guest, volume, _folder(pool), tell)
+            await self._ensure_one(guest, volume, tell)
 
-    async def delete_of(self, address: Address, but: AbstractSet[str] = frozenset()) -> None:
-        """Deletes a guest's volumes, except those of these names."""
-        kept = {names.volume(address, name) for name in but}
+    async def delete_others(self, guest: Guest) -> None:
+        """Deletes what the guest had and the files no longer name, or name in another pool."""
+        await self.delete_of(guest.address, but={self._place(guest, v) for v in guest.volumes})
+
+    async def delete_of(
+        self, address: Address, but: AbstractSet[tuple[str, str]] = frozenset()
+    ) -> None:
+        """Deletes a guest's volumes, except those of these pools and names."""
         for pool in await self._client.listed("/1.0/storage-pools", project=None):
-            path = _folder(pool["name"])
-            for volume in await self._client.listed(path):
-                if self._belongs(volume, address) and volume["name"] not in kept:
-                    await self._client.send("DELETE", f"{path}/{volume['name']}")
+            for volume in await self._in(pool["name"]):
+                if (pool["name"], volume["name"]) in but:
+                    continue
+                if volume["config"].get(names.ADDRESS) == address:
+                    await self._client.send("DELETE", _path(pool["name"], volume["name"]))
 
-    def _belongs(self, volume: dict[str, Any], address: Address) -> bool:
-        marks = (volume["config"].get(names.STACK), volume["config"].get(names.ADDRESS))
-        return marks == (self._stack, address)
+    async def delete_unused(self, pool: str) -> None:
+        """Deletes the stack's volumes in a pool that no instance uses: their guest is gone."""
+        for volume in await self._in(pool):
+            if not volume.get("used_by"):
+                await self._client.send("DELETE", _path(pool, volume["name"]))
 
-    async def _ensure_one(self, guest: Guest, volume: Volume, path: str, tell: Tell) -> None:
-        name = names.volume(guest.address, volume.name)
-        config = {names.STACK: self._stack, names.ADDRESS: guest.address}
-        if volume.size_gb is not None:
-            config["size"] = f"{volume.size_gb}GiB"
+    async def _in(self, pool: str) -> list[dict[str, Any]]:
+        """The stack's volumes in a pool; none where pool or project are gone meanwhile."""
         try:
-            found = await self._client.get(f"{path}/{name}")
+            found = await self._client.listed(_path(pool))
+        except NotFound:
+            return []
+        return [one for one in found if one["config"].get(names.STACK) == self._stack]
+
+    def _place(self, guest: Guest, volume: Volume) -> tuple[str, str]:
+        pool = instance.volume_pool(guest, volume, self.default_pool)
+        return pool, names.volume(guest.address, volume.name)
+
+    async def _ensure_one(self, guest: Guest, volume: Volume, tell: Tell) -> None:
+        pool, name = self._place(guest, volume)
+        marks = {names.STACK: self._stack, names.ADDRESS: guest.address}
+        # A size that the files leave open is the pool's own, or stays as it is.
+        size = {} if volume.size_gb is None else {"size": f"{volume.size_gb}GiB"}
+        try:
+            found = await self._client.get(_path(pool, name))
         except NotFound:
             tell(f"making the volume {volume.name}")
-            await self._client.send("POST", path, {"name": name, "config": config})
+            body = {"name": name, "config": marks | size}
+            await self._client.send("POST", _path(pool), body)
             return
-        if not self._belongs(found, guest.address):
+        if not marks.items() <= found["config"].items():
             raise Conflict(f"a volume {name} is there that the stack “{self._stack}” did not make")
-        if found["config"].get("size") != config.get("size"):
+        if not size.items() <= found["config"].items():
             tell(f"resizing the volume {volume.name}")
-            await self._client.send("PATCH", f"{path}/{name}", {"config": config})
+            await self._client.send("PATCH", _path(pool, name), {"config": size})
 
 
-def _folder(pool: str) -> str:
-    return f"/1.0/storage-pools/{pool}/volumes/custom"
+def _path(pool: str, *name: str) -> str:
+    return at("storage-pools", pool, "volumes", "custom", *name)

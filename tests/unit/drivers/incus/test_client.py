@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from phoenix_hypervisor.drivers.incus.client import Client, _translate
+from phoenix_hypervisor.drivers.incus.client import Client, OutOfTime, _translate, at
 from phoenix_hypervisor.model.errors import (
     Conflict,
     Denied,
@@ -47,6 +47,12 @@ def failed(code: int, text: str) -> dict[str, Any]:
         (500, 'Instance "lxc-101" already exists', Conflict),
         (400, "Add instance info to the database: UNIQUE constraint failed: x", Conflict),
         (400, "Invalid devices: Device validation failed", DriverError),
+        (
+            500,
+            'Failed shutting down instance, status is "Running": context deadline exceeded',
+            OutOfTime,
+        ),
+        (500, "Failed to fetch from the database: context deadline exceeded", DriverError),
         (500, "", DriverError),
     ],
 )
@@ -54,6 +60,22 @@ def test_translation(code: int, text: str, kind: type[PhoenixError]) -> None:
     error = _translate(text, code)
     assert type(error) is kind
     assert error.message == text
+
+
+def test_names_in_paths_are_quoted() -> None:
+    assert at("storage-pools", "a/b c", "volumes") == "/1.0/storage-pools/a%2Fb%20c/volumes"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "socket"),
+    [("unix:///srv/incus.socket", "/srv/incus.socket"), ("/srv/incus.socket", "/srv/incus.socket")],
+)
+def test_an_endpoint_is_a_socket(endpoint: str, socket: str) -> None:
+    assert Client(endpoint, "lab").socket == socket
+
+
+def test_the_address_of_another_target_is_none_of_incus() -> None:
+    assert Client("https://pve1:8006", "lab").socket == Client(None, "lab").socket
 
 
 @asynccontextmanager
@@ -203,12 +225,21 @@ async def test_files_go_in_and_out_as_bytes(tmp_path: Path) -> None:
             kept[path] = await request.read()
             modes[path] = request.headers["X-Incus-mode"]
             return web.json_response({"type": "sync", "metadata": {}})
-        return web.Response(body=kept[path], content_type="application/octet-stream")
+        kind = "symlink" if path == "/link" else "file"
+        return web.Response(
+            body=kept[path],
+            content_type="application/octet-stream",
+            headers={"X-Incus-type": kind},
+        )
 
     async with daemon(tmp_path, reply) as client:
         content = b"\x00\xff not text"
         await client.put_file("lxc-101", "/etc/a b&c", content, mode=0o600)
         assert await client.read_file("lxc-101", "/etc/a b&c") == content
+        assert not await client.is_link("lxc-101", "/etc/a b&c")
+        kept["/link"] = b"/etc/a b&c"
+        assert await client.read_file("lxc-101", "/link") is None
+        assert await client.is_link("lxc-101", "/link")
     assert modes == {"/etc/a b&c": "0600"}
 
 

@@ -133,15 +133,38 @@ def test_nft_takes_whatever_the_files_may_hold(found: list[FirewallRule], policy
 @pytest.mark.parametrize(
     "source",
     [
-        pytest.param(
-            each, marks=pytest.mark.xfail(strict=True, raises=ValueError, reason="not understood")
-        )
-        for each in ("10.0.0.0/24,10.1.0.0/24", "10.0.0.1-10.0.0.9", "10.0.0.0/24, fd00::/8")
+        "10.0.0.0/24,10.1.0.0/24",
+        "10.0.0.1-10.0.0.9",
+        "10.0.0.0/24, fd00::/8",
+        "10.0.0.5/24,10.0.0.7,10.0.0.1-10.0.0.9,0.0.0.0/0,fd00::1-fd00::9,::/0",
     ],
 )
 async def test_lists_and_ranges_of_addresses(source: str) -> None:
     rule = FirewallRule("in", "ACCEPT", source=source)
     await in_a_network_of_its_own('"$NFT" -c -f -', firewall.ruleset(Firewall(True, (rule,))))
+
+
+@pytest.mark.parametrize(
+    ("source", "dest", "lines"),
+    [
+        ("10.0.0.1,10.0.0.5", None, ["ip saddr { 10.0.0.1, 10.0.0.5 } accept"]),
+        ("10.0.0.1-10.0.0.9", None, ["ip saddr 10.0.0.1-10.0.0.9 accept"]),
+        (
+            "10.0.0.1,fd00::1",
+            "fd00::2,10.0.0.2",
+            [
+                "ip saddr 10.0.0.1 ip daddr 10.0.0.2 accept",
+                "ip6 saddr fd00::1 ip6 daddr fd00::2 accept",
+            ],
+        ),
+        ("10.0.0.1,fd00::1", "10.0.0.2", ["ip saddr 10.0.0.1 ip daddr 10.0.0.2 accept"]),
+        ("10.0.0.1", "fd00::2", []),
+    ],
+)
+def test_addresses_by_family(source: str, dest: str | None, lines: list[str]) -> None:
+    rule = FirewallRule("in", "ACCEPT", source=source, dest=dest)
+    text = firewall.ruleset(Firewall(True, (rule,)))
+    assert [one.strip() for one in text.splitlines() if "addr " in one] == lines
 
 
 @needs_nft

@@ -57,14 +57,30 @@ def test_addresses_on_the_network_are_no_folders() -> None:
     assert folders("index-url = https://mirror.lan/tmp/simple", "http://mirror.lan/usr/lib") == []
 
 
-@pytest.mark.xfail(strict=True, reason="the path of an address with a port is taken for a folder")
 def test_addresses_with_a_port_are_no_folders() -> None:
     assert folders("index-url = http://mirror.lan:8080/usr/lib") == []
 
 
-@pytest.mark.xfail(strict=True, reason="so is that of an address with a user")
 def test_addresses_with_a_password_are_no_folders() -> None:
     assert folders("index-url = https://ci:secret@mirror.lan/usr/lib") == []
+
+
+def test_a_folder_beside_addresses_is_found(tmp_path: Path) -> None:
+    assert folders(f"find-links = http://mirror.lan:8080/usr/lib {tmp_path}") == [tmp_path]
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [
+        ("[global]\nindex-url = https://mirror.lan/simple\n", 0o644),
+        ("registry=https://mirror.lan/@scope/\n", 0o644),
+        ("[global]\nindex-url = https://ci:secret@mirror.lan/simple\n", 0o600),
+        ('Acquire::http::Proxy "http://token@proxy.lan:3128";\n', 0o600),
+        ("//mirror.lan/:_authToken=secret\n", 0o600),
+    ],
+)
+def test_credentials_are_for_root_alone(text: str, mode: int) -> None:
+    assert handover.mode(text.encode()) == mode
 
 
 def test_the_digest_tells_contents_apart_and_not_their_order() -> None:

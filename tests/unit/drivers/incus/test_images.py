@@ -73,11 +73,12 @@ def test_origin_is_at_the_root_of_the_clones() -> None:
 
 def test_metadata_is_what_incus_reads(tmp_path: Path) -> None:
     path = tmp_path / "metadata.tar"
-    images._write_metadata(path, images.release("debian-13-standard"))
+    images._write_metadata(path, images.release("debian-13-standard"), "aarch64")
     with tarfile.open(fileobj=io.BytesIO(path.read_bytes())) as archive:
         assert archive.getnames() == ["metadata.yaml"]
         content = archive.extractfile("metadata.yaml")
         assert content is not None
         described = json.load(content)
     assert described["properties"]["release"] == "trixie"
+    assert described["architecture"] == "aarch64"
     assert isinstance(described["creation_date"], int)

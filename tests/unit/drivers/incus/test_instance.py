@@ -1,5 +1,6 @@
 """A guest in Incus's words, there and back."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from phoenix_hypervisor.model.desired import (
 from phoenix_hypervisor.plan.diff import diff
 
 POOL = "phoenix"
+SHARED = names.mount_device("/srv/shared")
 FULL = plain(
     101,
     name="web.example.org",
@@ -83,6 +85,7 @@ def test_configuration_keys() -> None:
         "limits.memory.swap": "false",
         "limits.cpu": "1",
         "security.privileged": "false",
+        "security.idmap.isolated": "true",
         "security.nesting": "true",
         "boot.autostart": "true",
         "boot.autostart.priority": "9997",
@@ -111,7 +114,7 @@ def test_devices() -> None:
             "hwaddr": "02:00:0a:00:00:05",
         },
         "eth1": {"type": "nic", "nictype": "bridged", "parent": "other", "name": "eth1"},
-        "mount-srv-shared": {
+        SHARED: {
             "type": "disk",
             "source": "/mnt/shared",
             "path": "/srv/shared",
@@ -143,7 +146,7 @@ def test_addresses_are_only_reserved_where_incus_leases_them() -> None:
 
 def test_a_privileged_guest_has_unshifted_mounts() -> None:
     devices = instance.devices(replace(FULL, unprivileged=False), POOL, [])
-    assert "shift" not in devices["mount-srv-shared"]
+    assert "shift" not in devices[SHARED]
 
 
 def test_the_files_silence_is_filled_with_the_drivers_pool() -> None:
@@ -205,14 +208,41 @@ def test_an_instance_that_phoenix_never_saw() -> None:
     assert [path for path in shown if path.startswith(("mounts.", "volumes."))] == []
 
 
-@pytest.mark.xfail(strict=True, reason="both mounts become the device `mount-srv-a-b`")
 def test_mounts_whose_targets_differ_only_in_their_dashes() -> None:
     mounts = (Mount("/mnt/1", "/srv/a-b"), Mount("/mnt/2", "/srv/a/b"))
     guest = plain(101, mounts=mounts)
     assert diff(instance.projected(guest, POOL), seen(guest)) == ()
 
 
-@pytest.mark.xfail(strict=True, reason="a card that is called `root` takes the root disk's place")
 def test_a_card_that_is_called_root() -> None:
     devices = instance.devices(plain(101, nics=(Nic("root", "vmbr0"),)), POOL, [])
     assert [d["path"] for d in devices.values() if d["type"] == "disk"] == ["/"]
+
+
+def test_names_that_incus_could_not_take_are_read_back() -> None:
+    guest = plain(
+        101,
+        nics=(Nic("root", "vmbr0"), Nic("volume-a", "vmbr0"), Nic("eth 0", "vmbr0")),
+        volumes=tuple(Volume(n, None, 1, f"/{n}") for n in ("a/b", "a-b", "ä b", "x" * 99)),
+    )
+    assert diff(instance.projected(guest, POOL), seen(guest)) == ()
+    assert all(re.fullmatch(r"[a-zA-Z0-9._-]{1,60}", name) for name in made(guest)["devices"])
+    assert len({names.volume(guest.address, v.name) for v in guest.volumes}) == 4
+
+
+def test_of_somebody_elses_instance_only_its_places_are_read() -> None:
+    by_hand = {
+        "config": {"limits.memory": "much"},
+        "devices": {},
+        "expanded_devices": {
+            "eth0": {"type": "nic", "network": "incusbr0"},
+            "root": {"type": "disk", "path": "/", "pool": "default"},
+            "block": {"type": "disk", "pool": "fast", "source": "x"},
+            "gpu": {"type": "gpu"},
+        },
+    }
+    assert instance.places(by_hand) == {
+        "network.eth0.bridge": "incusbr0",
+        "pool": "default",
+        "volumes.block.pool": "fast",
+    }

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.plan.worlds import desired, plain
+from tests.unit.plan.worlds import STACK, plain
 
 from phoenix_hypervisor.drivers.incus import instance, look, names
 from phoenix_hypervisor.model.observed import Snapshot
 
 WEB = plain(101)
-FOLDER = desired(WEB)
 
 ROUTE = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
@@ -78,7 +77,7 @@ def test_a_guest_of_ours() -> None:
         {"name": "lxc-101/base", "config": {names.FINGERPRINT: "abc"}},
         {"name": "plain", "config": {}},
     ]
-    seen = look.guest(one(snapshots=snapshots), {}, FOLDER)
+    seen = look.guest(one(snapshots=snapshots), {}, STACK)
     assert seen is not None
     assert (seen.address, seen.name, seen.state, seen.stack) == (
         "lxc/101",
@@ -93,16 +92,28 @@ def test_a_guest_of_ours() -> None:
 
 def test_a_guest_that_is_being_made() -> None:
     config = {**one()["config"], names.STATE: names.CREATING, names.FINGERPRINT: ""}
-    seen = look.guest(one(config=config, status="Stopped"), {}, FOLDER)
+    seen = look.guest(one(config=config, status="Stopped"), {}, STACK)
     assert seen is not None
     assert (seen.complete, seen.fingerprint, seen.state) == (False, None, "stopped")
 
 
 def test_somebody_elses_instance_of_a_wanted_name() -> None:
-    seen = look.guest(one(config={}), {}, FOLDER)
+    seen = look.guest(one(config={}), {}, STACK)
     assert seen is not None
     assert (seen.address, seen.stack, seen.name) == ("lxc/101", None, "lxc-101")
-    assert look.guest(one("web"), {}, FOLDER) is None
+    assert look.guest(one("web"), {}, STACK) is None
+
+
+def test_what_is_strange_in_somebody_elses_instance_breaks_nothing() -> None:
+    strange = {names.STACK: "other", names.FIREWALL: "{", "boot.autostart.delay": "soon"}
+    device = {"type": "disk", "pool": "tank", "source": "block"}  # a block volume has no path
+    seen = look.guest(one("vm-101", config=strange, devices={"x": device}), {}, STACK)
+    assert seen is not None
+    assert (seen.address, seen.stack, seen.fields) == (
+        "vm/101",
+        "other",
+        {"volumes.x.pool": "tank"},
+    )
 
 
 def test_addresses_are_those_of_its_own_cards() -> None:

@@ -27,6 +27,19 @@ def test_routed_elsewhere(cidr: str | None, taken: str | None) -> None:
     assert routed_elsewhere(Bridge(bridge("phxbr0"), "phxbr0", cidr), ROUTES) == taken
 
 
+def on_a_bridge(cidr: str | None) -> Observed:
+    fields = {"managed": True} | ({"cidr": cidr} if cidr else {})
+    return Observed(resources={bridge("vmbr0"): SeenResource(bridge("vmbr0"), None, fields)})
+
+
+def test_the_plan_refuses_addresses_that_a_bridge_does_not_serve() -> None:
+    folder = desired(plain())  # 10.0.0.101/24
+    (told,) = INCUS.problems(folder, on_a_bridge("10.201.0.1/24"))
+    assert "lxc/101: its address 10.0.0.101/24 is outside the subnet 10.201.0.0/24" in told
+    for cidr in ("10.0.0.1/24", "10.0.0.1/8", "fd00::1/64", None):
+        assert INCUS.problems(folder, on_a_bridge(cidr)) == []
+
+
 def test_the_plan_refuses_a_subnet_that_is_routed_elsewhere() -> None:
     folder = desired(plain())  # on vmbr0, 10.0.0.1/24
     (told,) = INCUS.problems(folder, Observed(routes=ROUTES))

@@ -1,0 +1,104 @@
+"""What people see: nothing that a guest says commands their terminal, and nothing is squeezed."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from phoenix_hypervisor.app import Health, _pick
+from phoenix_hypervisor.cli import _health
+from phoenix_hypervisor.cli._context import Context
+from phoenix_hypervisor.cli._progress import _Board, progress
+from phoenix_hypervisor.cli._text import cell, json_safe, plain
+from phoenix_hypervisor.model.address import Address, lxc, vm
+from phoenix_hypervisor.model.change import Action, Change, Step
+from phoenix_hypervisor.model.errors import Denied, UsageError
+from phoenix_hypervisor.model.event import Event
+from phoenix_hypervisor.model.plan import Plan
+
+EVIL = "\x1b]0;owned\x07\x1b[2J\x9b1m\rgone\x00\x7f"
+NAMES = ["lxc/103", "lxc/101"]
+PLAN = Plan(
+    "shop",
+    "sim",
+    tuple(
+        Change(Address(a), Action.CREATE, name="web", steps=(Step(f"{a}:x", Address(a), "x"),) * 4)
+        for a in NAMES
+    ),
+)
+
+
+def controls(text: str) -> list[str]:
+    return [c for c in text if (ord(c) < 32 and c not in "\n\t") or 127 <= ord(c) < 160]
+
+
+def context(width: int = 80) -> Context:
+    made = Context()
+    made.out = Console(file=io.StringIO(), highlight=False, soft_wrap=True, width=width)
+    made.err = Console(file=io.StringIO(), highlight=False, soft_wrap=True, width=width)
+    return made
+
+
+def shown(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_control_characters_are_taken_out_and_text_stays() -> None:
+    assert plain("a\tb\nc é 日本 \u2028") == "a\tb\nc é 日本 \u2028"
+    assert plain(EVIL) == "]0;owned[2J1mgone"
+    assert cell("[red]two\nlines\x1b") == r"\[red]two lines"
+    text = json_safe(json.dumps(EVIL, ensure_ascii=False))
+    assert controls(text) == []
+    assert json.loads(text) == EVIL
+
+
+def test_no_message_of_a_guest_reaches_the_terminal_raw() -> None:
+    to = context()
+    to.print(EVIL)
+    to.fail(Denied(EVIL, missing="a privilege", hint=EVIL))
+    with progress(to, PLAN) as emit:
+        emit(Event("failed", lxc(101), "create", "check", 1.0, EVIL))
+    assert controls(shown(to.out) + shown(to.err)) == []
+    assert "missing: a privilege" in shown(to.err)
+
+
+@pytest.mark.parametrize("width", [80, 110])
+def test_a_long_message_squeezes_no_other_column(width: int) -> None:
+    board, to = _Board(PLAN), context(width)
+    board.take(Event("progress", lxc(101), "create", "configure", 1.0, f"{EVIL}\n{'long ' * 99}"))
+    board.take(Event("failed", lxc(109), "create", "verify", 1.0, "not of the plan"))
+    to.out.print(board)
+    lines = shown(to.out).splitlines()
+    assert [line.split()[1] for line in lines[:3]] == [*NAMES, "lxc/109"]
+    assert "lxc/101 web 0/4 configure ]0;owned" in lines[1]
+    assert lines[1].rstrip().endswith("…")
+    assert all(len(line) <= width for line in lines)
+    assert controls("".join(lines)) == []
+
+
+def test_a_guest_that_cannot_be_seen_is_neither_absent_nor_healthy() -> None:
+    hidden = Health(lxc(101), "web", None, hidden="no privilege")
+    listed: Any = _health.as_json([hidden, Health(lxc(102), "db", None)])
+    assert [(g["state"], g["healthy"]) for g in listed["guests"]] == [
+        ("unknown", None),
+        ("absent", None),
+    ]
+    to = context()
+    to.out.print(_health.table([hidden], with_checks=True))
+    assert "no privilege" in shown(to.out)
+
+
+def test_an_id_goes_before_a_name_and_ours_before_others() -> None:
+    ours = [(lxc(101), "web"), (lxc(102), "101"), (vm(105), "db"), (lxc(107), "db")]
+    others = [(lxc(900), "web"), (lxc(901), "x")]
+    assert _pick("101", ours, others) == "lxc/101"
+    assert _pick("vm/105", ours, others) == "vm/105"
+    assert _pick("105", ours, others) == "vm/105"
+    assert _pick("web", ours, others) == "lxc/101"
+    assert _pick("x", ours, others) == "lxc/901"
+    for word, said in (("db", "lxc/107, vm/105"), ("nobody", "there is no guest")):
+        with pytest.raises(UsageError, match=said):
+            _pick(word, ours, others)

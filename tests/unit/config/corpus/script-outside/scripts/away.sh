@@ -1,0 +1,1 @@
+../../script-missing/phoenix_lxc_configs.json
