@@ -293,9 +293,9 @@ def vocabulary() -> Vocabulary:
     )
 
 
-def read(folder: Path, on: str | None) -> Loaded:
+def read(folder: Path, on: str | None, environ: Mapping[str, str]) -> Loaded:
     """Reads and checks a folder, offline."""
-    return load(folder, vocabulary(), on=on)
+    return load(folder, vocabulary(), on=on, known_secrets=Secrets(folder, environ).has)
 
 
 @asynccontextmanager
@@ -303,11 +303,11 @@ async def session(
     folder: Path, on: str | None, environ: Mapping[str, str]
 ) -> AsyncIterator[Session]:
     """Opens a folder on its target. Raises `ConfigError` with all problems of bad files."""
-    loaded = read(folder, on)
+    loaded = read(folder, on, environ)
     if loaded.desired is None:
         raise ConfigError(f"the files in {folder} have errors", loaded.problems)
     desired = _with_feature_checks(loaded.desired)
-    name = on or desired.target.driver or _default_driver(desired)
+    name = on or desired.target.driver or _default_driver()
     target = desired.target
     driver = drivers.open_driver(
         name, target, desired.stack, environ=environ, folder=desired.folder
@@ -317,9 +317,9 @@ async def session(
         yield Session(desired, opened, secrets, loaded.problems)
 
 
-def _default_driver(desired: Desired) -> str:
-    on_a_node = Path("/etc/pve").is_dir()
-    return "proxmox" if on_a_node or desired.target.endpoint else "incus"
+def _default_driver() -> str:
+    """Where neither the command line nor the files say it."""
+    return "proxmox" if Path("/etc/pve").is_dir() else "incus"
 
 
 def _with_feature_checks(desired: Desired) -> Desired:

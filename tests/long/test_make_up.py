@@ -41,9 +41,8 @@ def test_in_a_container_without_an_init_system(handed: Handover) -> None:
         assert "no changes" in again
         assert fresh.run(f"{phoenix} plan --detailed-exitcode").returncode == 0
 
-        fresh.ok(
-            "incus storage create other dir && incus network create other0 ipv4.address=none ipv6.address=none"
-        )
+        by_hand = "incus network create other0 ipv4.address=none ipv6.address=none"
+        fresh.ok(f"incus storage create other dir && {by_hand}")
         fresh.ok("make down")
         left = json.loads(fresh.ok("incus query '/1.0/storage-pools?recursion=1'"))
         assert [pool["name"] for pool in left] == ["other"]

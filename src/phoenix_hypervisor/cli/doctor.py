@@ -14,6 +14,8 @@ from phoenix_hypervisor.model.errors import ConfigError, PhoenixError
 
 SETTINGS = {"epilog": "Example: phoenix doctor"}
 _NEWEST_OLD = (3, 11)
+_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+_ENOUGH_INOTIFY = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,17 @@ def _machine() -> Iterator[Finding]:
         found = shutil.which(tool, path=path)
         mend = "" if found else f"apt-get install {package}   (lab/incus.sh installs all of them)"
         yield Finding(tool, found is not None, found or f"missing; it is needed {purpose}", mend)
+    yield _inotify()
+
+
+def _inotify() -> Finding:
+    # Each guest's systemd needs about ten; all guests together have what root has.
+    have = int(_INOTIFY.read_text())
+    if have >= _ENOUGH_INOTIFY:
+        return Finding("inotify", True, f"{have} instances")
+    said = f"only {have} instances: services of about the twelfth guest fail at random"
+    name = "fs.inotify.max_user_instances"
+    return Finding("inotify", False, said, f"sysctl -w {name}={_ENOUGH_INOTIFY}")
 
 
 async def _target(context: Context) -> Finding:

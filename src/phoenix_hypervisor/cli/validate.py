@@ -1,5 +1,7 @@
 """`phoenix validate`: reads and checks the files, offline."""
 
+import os
+
 import typer
 
 from phoenix_hypervisor.cli._context import EXIT_FAILED, Context
@@ -12,7 +14,7 @@ def validate(ctx: typer.Context) -> None:
     from phoenix_hypervisor import app
 
     context: Context = ctx.obj
-    loaded = app.read(context.folder, context.on)
+    loaded = app.read(context.folder, context.on, os.environ)
     context.problems(loaded.problems)
     if loaded.desired is None:
         raise typer.Exit(EXIT_FAILED)

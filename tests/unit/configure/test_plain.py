@@ -59,4 +59,4 @@ def test_errors_cross_to_the_runner() -> None:
     error = Failed.of(TimedOut("late", hint="h", detail="d")).error()
     assert (type(error), error.message, error.hint, error.detail) == (TimedOut, "late", "h", "d")
     other = Failed.of(PlanStale("stale", ["a"])).error()
-    assert (type(other), other.message, other.detail) == (ConfigureFailed, "stale", "a")
+    assert (type(other), other.message, other.detail) == (ConfigureFailed, "stale", "")
