@@ -3,8 +3,10 @@
 import asyncio
 import fcntl
 import os
+import signal
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,13 @@ from phoenix_hypervisor.drivers.incus.client import Client
 from phoenix_hypervisor.drivers.incus.images import Images
 
 _ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure() -> None:
+    """A shell that starts the tests in the background makes them ignore Ctrl-C, and so would the
+    programs that are to be interrupted here."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

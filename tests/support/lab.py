@@ -43,8 +43,8 @@ def incus(*words: str, check: bool = True, stdin: str | None = None) -> str:
 
 
 def query(path: str) -> Any:
-    """A read of the REST API."""
-    return json.loads(incus("query", path))
+    """A read of the REST API. Of a list with nothing in it the client prints nothing."""
+    return json.loads(incus("query", path) or "[]")
 
 
 def clear(name: str) -> None:
