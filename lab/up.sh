@@ -35,3 +35,5 @@ fi
 lab/incus.sh
 .venv/bin/phoenix --dir "$folder" --on incus apply --yes
 .venv/bin/phoenix --dir "$folder" --on incus status
+say "go on with:  .venv/bin/phoenix --dir $folder plan | status | check | logs api | --help"
+say "and with the things to try in $folder/README.md"

@@ -65,7 +65,7 @@ def test_a_second_apply_changes_nothing_and_is_quick(stack: Stack) -> None:
     took = time.monotonic() - begin
     assert done.returncode == 0
     assert "no changes" in done.stdout
-    assert took < 5
+    assert took < 15  # other tests run beside this one; alone it takes two (docs/benchmarks.md)
     assert stack.run("plan", "--detailed-exitcode").returncode == 0
     assert stack.json("plan")["changes"] == []
 

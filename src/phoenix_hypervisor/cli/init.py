@@ -1,6 +1,8 @@
 """`phoenix init`: writes a starter folder that can be applied as it is."""
 
+import hashlib
 import shutil
+import sys
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +11,7 @@ import typer
 
 from phoenix_hypervisor.cli import _schemas
 from phoenix_hypervisor.cli._context import Context
+from phoenix_hypervisor.config.desire import stack_name
 from phoenix_hypervisor.model.errors import UsageError
 
 SETTINGS = {"epilog": "Example: phoenix init ~/phoenix && phoenix --dir ~/phoenix validate"}
@@ -32,6 +35,8 @@ def init(
         )
     with resources.as_file(resources.files("phoenix_hypervisor.cli") / "starter") as starter:
         shutil.copytree(starter, target, dirs_exist_ok=True)
+    for path in target.glob("phoenix_*.json"):
+        path.write_text(_of_its_own(path.read_text(), target.resolve()))
     _schemas.write(target / "schemas")
     ignore = target / ".gitignore"
     if not ignore.exists():
@@ -39,4 +44,19 @@ def init(
     if context.json:
         context.document({"format": 1, "folder": str(target.resolve())})
     context.print(f"wrote a starter folder to [bold]{target}[/]")
-    context.print(f"next: phoenix --dir {target} validate; phoenix --dir {target} plan")
+    program = sys.argv[0]
+    context.print(f"next: {program} --dir {target} validate; {program} --dir {target} plan")
+
+
+def _of_its_own(text: str, folder: Path) -> str:
+    """Two starter folders on one machine share no stack, pool, bridge or subnet."""
+    number = int(hashlib.sha256(str(folder).encode()).hexdigest()[:6], 16)
+    stack = stack_name(folder.name)
+    for old, new in (
+        ('"stack": "starter"', f'"stack": "{stack}"'),
+        ("phoenix-starter", f"phoenix-{number:06x}"),
+        ("phxstart0", f"phx{number:06x}"),
+        ("10.98.80.", f"10.98.{100 + number % 150}."),
+    ):
+        text = text.replace(old, new)
+    return text

@@ -46,7 +46,10 @@ def load(
         message = f"there is no folder {path}"
         problems.append(Problem("error", ".", 0, 0, "", message, "name another one with --dir"))
     elif not any((path / file).exists() for file in FILES):
-        hint = f"`phoenix init` writes a starter folder; the files are: {', '.join(FILES)}"
+        hint = (
+            "name another folder with --dir, or write a starter folder with `phoenix init`; "
+            f"the files are: {', '.join(FILES)}"
+        )
         message = "the folder holds no file of Phoenix"
         problems.append(Problem("error", ".", 0, 0, "", message, hint))
     problems = sorted(dict.fromkeys(problems), key=_place)

@@ -277,6 +277,14 @@ def test_a_starter_folder_is_valid_and_can_be_applied(tmp_path: Path, cli: Cli) 
         schema = json.loads(path.read_text())["$schema"]
         assert (folder / schema).is_file()
     assert cli.run("apply", "--yes", **environ).returncode == 0
+    other = tmp_path / "Other Größe"
+    assert cli.run("init", str(other)).returncode == 0
+    stacks = [
+        json.loads((one / "phoenix_hypervisor_config.json").read_text())["hypervisor"]
+        for one in (folder, other)
+    ]
+    assert [one["stack"] for one in stacks] == ["new", "other-grosse"]
+    assert not set(stacks[0]["pools"]) & set(stacks[1]["pools"])
     again = cli.run("init", str(folder))
     assert again.returncode == 64
     assert "nothing was written" in again.stderr

@@ -142,6 +142,8 @@ class Images:
             )
             daemon = await self._client.get("/1.0", project=None)
             _write_metadata(meta, wanted, daemon["environment"]["architectures"][0])
+            if await self._there(wanted):
+                return  # another process made it meanwhile: a second one would have no name
             tell("importing the image")
             await _run(
                 "incus", "image", "import", str(meta), str(root),

@@ -131,7 +131,8 @@ class Http(Check):
         if reply.status not in self._good:
             raise No(f"expected status {_statuses(self._good)}, got {_told(reply)}")
         if self.contains is not None and self.contains not in reply.text:
-            raise No(f"expected {self.contains!r} in the body, got {first_line(reply.text)!r}")
+            begin = first_line(reply.text)
+            raise No(f"{self.contains!r} is not in the body, which begins {begin!r}")
         if self.matches is not None and not re.search(self.matches, reply.text):
             raise No(f"expected a body matching {self.matches!r}, got {first_line(reply.text)!r}")
         if self.json_values:
