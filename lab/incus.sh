@@ -75,7 +75,15 @@ daemon() {
     command -v incusd || true
 }
 
+# Read from the table of mounts: a dead FUSE mount can't even be looked at.
+is_mounted() { awk -v path="$1" '$2 == path { found = 1 } END { exit !found }' /proc/mounts; }
+
 start_by_hand() {
+    # The mount of an lxcfs that was killed stays behind and answers nothing.
+    if is_mounted /var/lib/lxcfs && ! stat /var/lib/lxcfs/proc >/dev/null 2>&1; then
+        say "ending the mount of an lxcfs that is gone"
+        umount --lazy /var/lib/lxcfs
+    fi
     mkdir -p /var/log/incus /var/lib/lxcfs
     # Without lxcfs guests see the whole machine's memory; it must be there before incusd starts.
     if ! mountpoint -q /var/lib/lxcfs; then
