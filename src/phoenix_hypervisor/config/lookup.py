@@ -12,12 +12,20 @@ def find(folder: Path, name: str, places: tuple[str, ...]) -> Path | None:
     """The first of the places that holds `name`; an absolute path is taken as it is."""
     wanted = Path(name)
     if wanted.is_absolute():
-        return wanted if wanted.exists() else None
+        return wanted if exists(wanted) else None
     for place in places:
         path = folder / place / wanted
-        if path.exists():
+        if exists(path):
             return path
     return None
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there; a name that is too long for a file is not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def astray(folder: Path, path: Path, places: tuple[str, ...]) -> bool:

@@ -10,7 +10,10 @@ _WRITE = {"\t": "write \\t", "\n": "write \\n", "\r": "write \\r"}
 
 
 def unescape(body: str) -> tuple[str, list[Trouble]]:
-    """The text that a JSON string's body means, and its mistakes (RFC 8259, section 7)."""
+    """The text that a JSON string's body means, and its mistakes (RFC 8259, section 7).
+
+    NUL is one: nothing of Linux can hold it. In the text U+FFFD stands for it.
+    """
     faults: list[Trouble] = []
     for control in CONTROL.finditer(body):
         name = _NAMES.get(control[0], f"the control character U+{ord(control[0]):04X}")
@@ -26,6 +29,9 @@ def unescape(body: str) -> tuple[str, list[Trouble]]:
             high = ""
         end = match.end()
         code, letter = match[1], match[2]
+        if code is not None and int(code, 16) == 0:
+            hint = "take it out: no name, path or option can hold one"
+            faults.append((match.start(), "a NUL character stands in a text", hint))
         if code is not None:
             high = _unit(chr(int(code, 16)), match.start(), high, out, faults)
             continue
@@ -39,7 +45,7 @@ def unescape(body: str) -> tuple[str, list[Trouble]]:
     if high:
         faults.append(_half(end - 6))
     out.append(body[end:])
-    return "".join(out), faults
+    return "".join(out).replace("\0", "\ufffd"), faults
 
 
 def _unit(unit: str, offset: int, high: str, out: list[str], faults: list[Trouble]) -> str:

@@ -13,8 +13,8 @@ class TestPostgresql:
     def _login(self, bench: Bench, password: str) -> bool:
         bench.sh(
             "api",
-            "command -v psql >/dev/null ||"
-            " apt-get install -qy --no-install-recommends postgresql-client >/dev/null",
+            "command -v psql >/dev/null || { apt-get update -qq &&"
+            " apt-get install -qy --no-install-recommends postgresql-client >/dev/null; }",
         )
         return "yes" in bench.sh(
             "api",

@@ -15,7 +15,21 @@ from phoenix_hypervisor.config.secrets import Secrets
 
 GOOD = Path(__file__).parent / "good"
 FOLDERS = [GOOD / "old-layout" / "etc", GOOD / "new-words", GOOD / "lists", GOOD / "maps-by-name"]
-ODD: list[Any] = [None, True, 0, -1, 1.5, 10**30, "", "x", "NOT_SET", "101", "\x00", "dhcp"]
+ODD: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    10**30,
+    "",
+    "x",
+    "NOT_SET",
+    "101",
+    "\x00",
+    "dhcp",
+    "n" * 300,
+]
 ODD += ["10.0.0.1/8", "é/~", [], [None], ["a", 1], {}, {"secret": "A"}, {"a": {"b": []}}, [[[]]]]
 ODD += [{"": ""}]
 
@@ -32,6 +46,15 @@ def _places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str |
     for key, inside in items:
         rows.extend(_places(inside, (*path, key)))
     return rows
+
+
+def test_a_nul_byte_is_no_part_of_a_name(tmp_path, vocabulary):
+    files = {
+        "lxc_configs": {"101": {"name": "a", "features": ["nginx"], "nginx": {"sites": ["\0"]}}}
+    }
+    (tmp_path / "phoenix_lxc_configs.json").write_text(json.dumps(files))
+    found = [p for p in load(tmp_path, vocabulary).problems if "NUL" in p.message]
+    assert [(p.severity, p.line) for p in found] == [("error", 1)]
 
 
 @given(data=st.data())

@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 from phoenix_hypervisor.config.reader import Mark, Reader
 from phoenix_hypervisor.config.tokens import MAX_DEPTH, MAX_FAULTS, Fault
 
+TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"))  # NUL is refused
 SCALARS = (
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text()
+    | TEXT
 )
 VALUES = st.recursive(
     SCALARS,
-    lambda inside: st.lists(inside, max_size=5) | st.dictionaries(st.text(), inside, max_size=5),
+    lambda inside: st.lists(inside, max_size=5) | st.dictionaries(TEXT, inside, max_size=5),
     max_leaves=30,
 )
 PIECES = ['"', "'", "{", "}", "[", "]", ":", ",", "\\", "//", "/*", "*/", "#", "\n", " ", "\t"]

@@ -25,7 +25,7 @@ def find(folder: Folder) -> Iterator[Problem]:
                 if not path.resolve().is_relative_to(folder.path.resolve()):
                     message = f"{wanted} leads to {lookup.seen_from(folder.path, path)}"
                     yield guest.spot.error(place, message, "put it into the folder")
-                elif not path.exists():
+                elif not lookup.exists(path):
                     message = f"{wanted} is not there"
                     yield guest.spot.error(place, message, f"make it in {folder.path.name}/")
                 elif mark.kind == "folder" and not path.is_dir():
