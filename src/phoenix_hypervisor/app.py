@@ -309,11 +309,16 @@ async def session(
     desired = _with_feature_checks(loaded.desired)
     name = on or desired.target.driver or _default_driver()
     target = desired.target
+    secrets = Secrets(desired.folder, environ)
     driver = drivers.open_driver(
-        name, target, desired.stack, environ=environ, folder=desired.folder
+        name,
+        target,
+        desired.stack,
+        environ=environ,
+        folder=desired.folder,
+        reveal=secrets.lookup,
     )
     async with driver as opened:
-        secrets = Secrets(desired.folder, environ)
         yield Session(desired, opened, secrets, loaded.problems)
 
 

@@ -11,7 +11,13 @@ from phoenix_hypervisor.apply.means import Means
 from phoenix_hypervisor.apply.steps import HANDLERS, LIMITS_S
 from phoenix_hypervisor.model.change import Change, Step
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import PhoenixError, Retryable, TimedOut, UnknownOutcome
+from phoenix_hypervisor.model.errors import (
+    Locked,
+    PhoenixError,
+    Retryable,
+    TimedOut,
+    UnknownOutcome,
+)
 from phoenix_hypervisor.model.event import Failure
 
 _TRIES = 8
@@ -25,9 +31,10 @@ async def perform(
     """Does the step. Returns what went wrong, or None."""
     limit = LIMITS_S.get(step.name)
     clock = asyncio.timeout(limit)
+    tries = _Tries(on_retry)
     try:
         async with clock:
-            await _with_retries(step, change, means, tell, on_retry)
+            await _with_retries(step, change, means, tell, tries)
     except PhoenixError as error:
         return _failure(step, error)
     except asyncio.CancelledError as error:
@@ -36,6 +43,8 @@ async def perform(
         return _bug(step, error)
     except Exception as error:  # noqa: BLE001 - a bug in one step must not hide what the others did
         if clock.expired() and isinstance(error, TimeoutError):
+            if tries.lock is not None:
+                return _failure(step, tries.lock)
             return _failure(
                 step, TimedOut(f"{step.name} took longer than {limit:.0f} s and was given up")
             )
@@ -43,17 +52,36 @@ async def perform(
     return None
 
 
+class _Tries:
+    """How the tries of one step went: what counts, and the lock that it waits for now."""
+
+    def __init__(self, on_retry: OnRetry) -> None:
+        self.on_retry = on_retry
+        self.failed = 0
+        self.lock: Locked | None = None
+
+    def note(self, error: BaseException | None) -> None:
+        """Waiting for a lock is no failed try: it lasts as long as the step may."""
+        self.lock = error if isinstance(error, Locked) else None
+        self.failed += self.lock is None
+
+
 async def _with_retries(
-    step: Step, change: Change, means: Means, tell: Tell, on_retry: OnRetry
+    step: Step, change: Change, means: Means, tell: Tell, tries: _Tries
 ) -> None:
+    def given_up(state: tenacity.RetryCallState) -> bool:
+        tries.note(state.outcome.exception() if state.outcome else None)
+        return tries.failed >= _TRIES
+
     def before_sleep(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         pause = state.next_action.sleep if state.next_action else 0.0
-        on_retry(f"{error}; again in {pause:.0f} s (try {state.attempt_number + 1} of {_TRIES})")
+        count = "" if tries.lock else f" (try {tries.failed + 1} of {_TRIES})"
+        tries.on_retry(f"{error}; again in {pause:.0f} s{count}")
 
     async for attempt in tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type((Retryable, UnknownOutcome)),
-        stop=tenacity.stop_after_attempt(_TRIES),
+        stop=given_up,
         wait=lambda state: _pause(state, means.longest_pause_s),
         before_sleep=before_sleep,
         reraise=True,

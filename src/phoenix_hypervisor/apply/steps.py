@@ -27,6 +27,10 @@ async def _update(means: Means, change: Change, tell: Tell) -> None:
     await means.driver.update(_guest(means, change), seen, change.fields, tell)
 
 
+async def _adopt(means: Means, change: Change, tell: Tell) -> None:
+    await means.driver.adopt(_guest(means, change), tell)
+
+
 async def _start(means: Means, change: Change, tell: Tell) -> None:
     await means.driver.start(_guest(means, change), tell)
 
@@ -63,6 +67,7 @@ HANDLERS: dict[str, Handler] = {
     "ensure": _ensure,
     "create": _create,
     "update": _update,
+    "adopt": _adopt,
     "start": _start,
     "stop": _stop,
     "delete": _delete,
@@ -74,7 +79,8 @@ HANDLERS: dict[str, Handler] = {
 LIMITS_S: dict[str, float] = {
     "ensure": 300,
     "create": 3600,
-    "update": 600,
+    "update": 3600,
+    "adopt": 60,
     "start": 300,
     "stop": 180,
     "delete": 600,

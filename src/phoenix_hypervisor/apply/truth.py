@@ -21,6 +21,7 @@ async def achieved(step: Step, change: Change, means: Means) -> bool:
         snapshot = seen.snapshot(guest.snapshot_name or "phoenix")
         return snapshot is not None and snapshot.fingerprint == seen.fingerprint
     states = {
+        "adopt": seen.stack == means.desired.stack,
         "create": seen.complete and seen.stack == means.desired.stack,
         "start": seen.state == "running",
         "stop": seen.state == "stopped",

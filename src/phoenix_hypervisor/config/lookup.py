@@ -6,6 +6,7 @@ from pathlib import Path
 SCRIPTS = ("scripts", ".", "../bin")
 SUITES = ("tests", "scripts", ".", "../bin/tests", "../bin", "../tests")
 STACKS = ("stacks", "../stacks")
+CLOUD_INIT = ("cloud-init", ".")
 
 
 def find(folder: Path, name: str, places: tuple[str, ...]) -> Path | None:

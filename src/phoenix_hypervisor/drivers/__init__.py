@@ -9,15 +9,19 @@ import ast
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from phoenix_hypervisor.model.desired import Target
 from phoenix_hypervisor.model.driver import Driver
-from phoenix_hypervisor.model.errors import UsageError
+from phoenix_hypervisor.model.errors import SecretMissing, UsageError
 
-_NOT_BUILT = frozenset({"proxmox"})
-"""Targets that the files may name already, and that no driver is there for."""
+Reveal = Callable[[str], str]
+"""Gives a named secret's value, or raises `SecretMissing`."""
+
+
+def _nothing(name: str) -> str:
+    raise SecretMissing(f"the secret {name} has no value")
 
 
 def available() -> dict[str, str]:
@@ -27,24 +31,24 @@ def available() -> dict[str, str]:
 
 
 def open_driver(
-    name: str, target: Target, stack: str, *, environ: Mapping[str, str], folder: Path
+    name: str,
+    target: Target,
+    stack: str,
+    *,
+    environ: Mapping[str, str],
+    folder: Path,
+    reveal: Reveal = _nothing,
 ) -> Driver:
     """The driver `name`, not yet connected (enter it with `async with`).
 
-    `environ` stands for the process's environment and `folder` for the files' folder. Raises
-    `UsageError` for a name that is not there.
+    `environ` stands for the process's environment and `folder` for the files' folder; `reveal`
+    gives a named secret's value. Raises `UsageError` for a name that is not there.
     """
     known = available()
-    if name in _NOT_BUILT:
-        raise UsageError(
-            f"the {name} driver is not built yet",
-            hint="what works now: --on incus (real containers on this machine), "
-            "--on sim (a simulated node)",
-        )
     if name not in known:
         raise UsageError(f"there is no driver `{name}`", hint=f"known ones: {', '.join(known)}")
     driver: Driver = importlib.import_module(known[name]).connect(
-        target, stack, environ=environ, folder=folder
+        target, stack, environ=environ, folder=folder, reveal=reveal
     )
     return driver
 

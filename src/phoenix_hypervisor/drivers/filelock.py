@@ -70,7 +70,7 @@ async def hold(
     fd = _take(path, stack)
     _held.add(fd)
     try:
-        _write(fd, _told(run))
+        _write(fd, told(run))
         yield
     finally:
         # While it is still held: nobody else can be holding a file of this name.
@@ -86,7 +86,7 @@ def _take(path: Path, stack: str) -> int:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             try:
-                raise _busy(stack, _read(fd)) from None
+                raise busy(stack, _read(fd)) from None
             finally:
                 os.close(fd)
         if _is_file(fd, path):
@@ -107,7 +107,8 @@ def _file(scope: str, stack: str, environ: Mapping[str, str]) -> Path:
     return folder(environ) / f"{readable}-{exact}.lock"
 
 
-def _told(run: Run) -> dict[str, object]:
+def told(run: Run) -> dict[str, object]:
+    """What a holder writes for the others."""
     return {
         "run": run.id,
         "who": run.who,
@@ -136,20 +137,21 @@ def _read(fd: int) -> Mapping[str, object]:
     return {}
 
 
-def _busy(stack: str, holder: Mapping[str, object]) -> StackBusy:
+def busy(stack: str, holder: Mapping[str, object]) -> StackBusy:
+    """The error for the second one, from what the holder wrote."""
     hint = "wait until it has ended, then run this again"
-    told = f"another apply works on stack {stack}"
+    said = f"another apply works on stack {stack}"
     try:
         since = float(str(holder["since"]))
         clock = time.strftime("%H:%M:%S", time.localtime(since))
-        told += (
+        said += (
             f": `{holder['command']}` by {holder['who']} on {holder['host']} "
             f"(pid {holder['pid']}) since {clock}, {max(0, round(time.time() - since))} s ago"
         )
     except (KeyError, ValueError, OverflowError, OSError):
         # Not written by this version, or damaged: it is held all the same.
-        return StackBusy(told, hint=hint)
-    return StackBusy(told, hint=hint)
+        return StackBusy(said, hint=hint)
+    return StackBusy(said, hint=hint)
 
 
 def _forget_in_child() -> None:

@@ -17,9 +17,14 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A guest made from a template or cloud image, such as `debian-13-standard_13.1-2_amd64`."""
+    """A guest made from a template or cloud image, such as `debian-13-standard_13.1-2_amd64`.
+
+    `template` is a name, a file name, a storage's volume (`local:vztmpl/…`) or a web address.
+    `checksum` is the file's own, as `sha256:` or `sha512:` and hexadecimal digits.
+    """
 
     template: str
+    checksum: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,63 @@ class Volume:
     pool: str | None
     size_gb: int | None
     target: str
+
+
+@dataclass(frozen=True, slots=True)
+class NfsShare:
+    """A folder of a file server, mounted in a virtual machine at `target`."""
+
+    server: str
+    path: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdMap:
+    """Ids of the host that an unprivileged container sees unchanged: `size` from there on."""
+
+    kind: Literal["uid", "gid", "both"]
+    host_id: int
+    container_id: int
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PciDevice:
+    """A card of the host that a virtual machine has for itself: one of both is given.
+
+    `mapping` is the name of a PCI mapping of the cluster, `address` the card's own: `0000:01:00`
+    (all its functions) or `0000:01:00.0`.
+    """
+
+    mapping: str | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloudUser:
+    """The first user of a virtual machine, made by cloud-init. No hash: no password, keys only."""
+
+    username: str
+    ssh_keys: tuple[str, ...] = ()
+    password_hash: Secret | None = None
+    sudo: bool = True
+    shell: str | None = None
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HighAvailability:
+    """What the cluster's HA manager does with a guest; `nodes` are those it prefers, best first.
+
+    None is left to Proxmox VE, which restarts once and relocates once.
+    """
+
+    state: Literal["started", "stopped", "disabled", "ignored"] = "started"
+    max_restart: int | None = None
+    max_relocate: int | None = None
+    nodes: tuple[str, ...] = ()
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +203,17 @@ class Slo:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A container or virtual machine, all its words resolved and defaults filled in."""
+    """A container or virtual machine, all its words resolved and defaults filled in.
+
+    `gpus` are indices of cards that a container shares with others; the cards that a virtual
+    machine has for itself are in `pci`. `options` are raw options of Proxmox VE, `raw` lines of
+    LXC's configuration, both as key and value. `node` is where the guest is to live; None: where
+    it is, and for a new one the target's node. `ha` None: not under the HA manager.
+
+    Of virtual machines only: `pci`, `shares`, `user`, `packages` (beside what Phoenix needs
+    itself), `user_data` (a cloud-config file of the folder), `agent` (the guest agent of QEMU is
+    installed and asked), `cpu`, `machine` and `bios` (None: as Proxmox VE chooses).
+    """
 
     address: Address
     kind: GuestKind
@@ -174,6 +246,19 @@ class Guest:
     checks: tuple[Check, ...] = ()
     slo: Slo | None = None
     protected: bool = False
+    description: str = ""
+    ha: HighAvailability | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    id_maps: tuple[IdMap, ...] = ()
+    pci: tuple[PciDevice, ...] = ()
+    shares: tuple[NfsShare, ...] = ()
+    user: CloudUser | None = None
+    packages: tuple[str, ...] = ()
+    user_data: Path | None = None
+    agent: bool = True
+    cpu: str | None = None
+    machine: str | None = None
+    bios: Literal["seabios", "ovmf"] | None = None
 
     @property
     def runs(self) -> bool:
@@ -213,12 +298,13 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """A graphics card of the host."""
+    """A graphics card of the host. `mapping` names the cluster's PCI mapping that stands for it."""
 
     index: int
     name: str = ""
     memory_mb: int | None = None
     pci: str | None = None
+    mapping: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +339,14 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the stack lives: the words of `hypervisor`, for the driver that is asked."""
+    """Where the stack lives: the words of `hypervisor`, for the driver that is asked.
+
+    `fingerprint` is the SHA-256 of the API's certificate: 32 pairs of capital hexadecimal digits,
+    joined by colons. `username` (`root@pam`) and `password` stand in for the token. `requests` is
+    how many requests may be under way at one node. `ssh` may hold `host`, `hosts` (a map of the
+    other nodes), `port`, `user`, `identity_file`, `known_hosts`, `config_file` and `command`, each
+    a text but the port.
+    """
 
     driver: Literal["proxmox", "incus", "sim"] | None = None
     endpoint: str | None = None
@@ -264,6 +357,10 @@ class Target:
     ca_file: str | None = None
     project: str = "phoenix"
     ssh: Mapping[str, Json] = field(default_factory=dict)
+    fingerprint: str | None = None
+    username: str | None = None
+    password: Secret | None = None
+    requests: int = 6
 
 
 @dataclass(frozen=True, slots=True)

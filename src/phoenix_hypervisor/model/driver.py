@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.change import FieldChange, Impact
+from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, Desired, Guest, Pool
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
 
@@ -23,11 +23,13 @@ Tell = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What the target stands: how many steps at once, and whether one source may be cloned by
-    several at the same time (on Proxmox VE a clone locks its source).
+    several at the same time (on Proxmox VE a clone locks its source). `makes_resources`: whether
+    pools and bridges that are missing are made; else they are an error of the plan.
     """
 
     parallel: int = 8
     clones_per_source: int = 8
+    makes_resources: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,12 @@ class Driver(Protocol):
     def impact(self, guest: Guest, seen: SeenGuest, change: FieldChange) -> Impact:
         """What it costs to change this field of this guest. Pure."""
 
-    def problems(self, desired: Desired, observed: Observed) -> Sequence[str]:
-        """Why this target can't do what is asked (refusals of the plan). Pure."""
+    def problems(
+        self, desired: Desired, observed: Observed, changes: Sequence[Change] = ()
+    ) -> Sequence[str]:
+        """Why this target can't do what is asked (refusals of the plan): of the files as they are,
+        and of these changes, such as a privilege that they need. Pure.
+        """
 
     def remarks(self, desired: Desired) -> Sequence[str]:
         """What this target leaves out of what is asked, worth telling beside the plan. Pure."""
@@ -116,6 +122,15 @@ class Driver(Protocol):
     ) -> None:
         """Brings the guest to what the files say, which differs in these fields: live where
         `impact` said so; else the plan's own steps stop it before and start it after.
+
+        It may be called again after a part of it was done, and then does the rest: it looks at
+        the guest anew, and writes with the target's own optimistic lock.
+        """
+
+    async def adopt(self, guest: Guest, tell: Tell) -> None:
+        """Marks a guest that nobody's stack owns as one of this stack, and changes nothing else.
+
+        Raises `Conflict` for one of another stack.
         """
 
     async def start(self, guest: Guest, tell: Tell) -> None:

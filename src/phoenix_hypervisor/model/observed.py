@@ -70,3 +70,5 @@ class Observed:
     unknown: Mapping[Address, str] = field(default_factory=dict)
     routes: tuple[tuple[str, str], ...] = ()
     """Subnets (CIDR) that the target's host routes, each with its interface's name."""
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    """What only the driver itself understands, for its own pure answers: privileges, say."""

@@ -11,9 +11,6 @@ from phoenix_hypervisor.plan.diff import diff
 from phoenix_hypervisor.plan.graph import clones_of
 from phoenix_hypervisor.plan.options import Options
 
-_REMADE = ("pool", "disk_gb")
-"""Fields whose destructive change can only be had by making the guest anew."""
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -46,7 +43,7 @@ def decide(
     remade = [
         change.path
         for change, impact in zip(fields, impacts, strict=True)
-        if impact is Impact.DESTRUCTIVE and change.path in _REMADE
+        if impact is Impact.DESTRUCTIVE and not change.path.startswith("volumes.")
     ]
     destroying = [c.path for c, i in zip(fields, impacts, strict=True) if i is Impact.DESTRUCTIVE]
     if destroying and (guest.protected or seen.protected):

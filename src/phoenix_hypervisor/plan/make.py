@@ -30,7 +30,7 @@ def make(desired: Desired, observed: Observed, driver: Driver, options: Options)
         driver=driver.name,
         changes=changes,
         unmanaged=_unmanaged(desired, observed),
-        refusals=(*refusals, *driver.problems(part, observed)),
+        refusals=(*refusals, *driver.problems(part, observed, changes)),
         notes=(*driver.remarks(part), *gone.notes),
         kept=tuple(gone.kept),
         estimate_s=graph.duration(changes),
@@ -68,6 +68,10 @@ def _decisions(
             continue
         if address in observed.unknown:
             refusals.append(f"{address} can't be seen: {observed.unknown[address]}")
+        elif not driver.limits.makes_resources:
+            refusals.append(
+                f"{address} is not there, and guests use it: make it on the host, or name another"
+            )
         else:
             reason = "it is not there, and guests use it"
             found[address] = Decision(Action.CREATE, ("ensure",), reasons=(reason,))

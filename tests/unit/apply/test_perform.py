@@ -42,7 +42,8 @@ async def test_what_may_work_later_is_tried_again(error: PhoenixError) -> None:
     node.faults.fail("start", "lxc/101", error, times=3)
     assert (await node.apply()).ok
     told = [e.message for e in node.events if e.event == "retry"]
-    assert told == [f"{error.message}; again in 0 s (try {n} of 8)" for n in (2, 3, 4)]
+    counts = [""] * 3 if isinstance(error, Locked) else [f" (try {n} of 8)" for n in (2, 3, 4)]
+    assert told == [f"{error.message}; again in 0 s{count}" for count in counts]
     assert node.faults.left == 0
 
 
@@ -52,6 +53,22 @@ async def test_it_is_given_up_after_eight_tries() -> None:
     (failure,) = (await node.apply()).failed
     assert (failure.step, failure.message, failure.hint) == ("start", "busy", "wait")
     assert node.faults.left == 99 - 8
+
+
+async def test_a_lock_is_waited_for_as_long_as_the_step_may_last() -> None:
+    node = Node(FOLDER)
+    node.faults.fail("start", "lxc/101", Locked("locked (backup)", after_s=0.001), times=30)
+    assert (await node.apply()).ok
+    told = {e.message for e in node.events if e.event == "retry"}
+    assert told == {"locked (backup); again in 0 s"}
+
+
+async def test_a_lock_that_stays_is_what_the_failure_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIMITS_S, "start", 0.1)
+    node = Node(FOLDER)
+    node.faults.fail("start", "lxc/101", Locked("locked (backup)", after_s=0.001), times=9999)
+    (failure,) = (await node.apply()).failed
+    assert (failure.step, failure.message) == ("start", "locked (backup)")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from phoenix_hypervisor import config
 from phoenix_hypervisor.config import models
 from phoenix_hypervisor.config.words.base import Later, Note, Old, Unused
 from phoenix_hypervisor.config.words.hypervisor import HypervisorFile
-from phoenix_hypervisor.config.words.lxc import Container, LxcFile, MountPoint
+from phoenix_hypervisor.config.words.lxc import Container, LxcFile
 from phoenix_hypervisor.config.words.vllm import OldVllm
 from phoenix_hypervisor.config.words.vm import Machine, VmFile
 
@@ -66,8 +66,8 @@ def test_words_that_are_only_carried_are_marked() -> None:
     """The desired state holds these too, but no driver and no feature does anything with them."""
     told = {
         name
-        for model in (Container, Machine, MountPoint)
+        for model in (Container, Machine)
         for name, field in model.model_fields.items()
         if any(isinstance(mark, Later) for mark in field.metadata)
     }
-    assert {"ports", "owner_uid", "owner_gid", "slo", "gpu_assignment", "description"} <= told
+    assert {"ports", "slo", "docker_stacks", "portainer_role"} <= told

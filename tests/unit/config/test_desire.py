@@ -49,7 +49,7 @@ def _desired(name: str, vocabulary) -> Desired:
 
 def test_the_target_and_the_host(new):
     assert (new.stack, new.target.driver, new.target.project) == ("lab", "incus", "lab")
-    assert new.target.ssh == {"command": ["ssh", "-J", "jump", "root@pve1"]}
+    assert new.target.ssh == {"command": "ssh -J jump root@pve1"}
     assert new.host.capacity == Capacity(16384, 8, 200)
     assert (new.host.domain, new.host.timezone) == ("lab.example", "Europe/Berlin")
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMADEUPKEY anna@desk"

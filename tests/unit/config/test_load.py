@@ -156,7 +156,7 @@ def test_secrets_without_a_value_are_told_once(tmp_path, vocabulary):
     (tmp_path / "phoenix_hypervisor_config.json").write_text(
         json.dumps(
             {
-                "hypervisor": {"token_secret": {"secret": "TOKEN"}},
+                "hypervisor": {"token_id": "ada@pve!lab", "token_secret": {"secret": "TOKEN"}},
                 "portainer_api": {"admin_password": {"secret": "PASSWORD"}},
                 "users": {"ada": {"password_hash": {"secret": "TOKEN"}}},
                 "_old": {"secret": "NOBODY"},
@@ -170,7 +170,7 @@ def test_secrets_without_a_value_are_told_once(tmp_path, vocabulary):
     loaded = load(tmp_path, vocabulary, known_secrets=has)
     found = [p for p in loaded.problems if "no value yet" in p.message]
     assert [(p.severity, p.pointer, p.line, p.message) for p in found] == [
-        ("warning", "/hypervisor/token_secret", 3, "the secret TOKEN has no value yet")
+        ("warning", "/hypervisor/token_secret", 4, "the secret TOKEN has no value yet")
     ]
     assert not load(tmp_path, vocabulary, known_secrets=lambda _: True).problems[1:]
     (tmp_path / ".phoenix-secrets.env").chmod(0o644)

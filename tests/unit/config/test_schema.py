@@ -52,7 +52,7 @@ def test_features_and_checks_are_part_of_it(vocabulary):
     assert "nginx" in container["features"]["items"]["enum"]
     assert container["nginx"]["$ref"] == "#/$defs/Nginx"
     assert container["checks"]["items"]["properties"]["http"]["$ref"] == "#/$defs/Http"
-    assert container["gpu_assignment"]["x-later"] is True
+    assert container["ports"]["x-later"] is True
     assert container["vllm_model"]["deprecated"] is True
     guests = schema["properties"]["lxc_configs"]["patternProperties"]
     assert guests["^[1-9][0-9]*$"] == {"$ref": "#/$defs/Container"}

@@ -12,8 +12,8 @@ from phoenix_hypervisor.model.errors import UsageError
 @pytest.mark.parametrize(
     ("name", "said", "hint"),
     [
-        ("proxmox", "the proxmox driver is not built yet", "--on incus"),
-        ("mars", "there is no driver `mars`", "incus, sim"),
+        ("mars", "there is no driver `mars`", "incus, proxmox, sim"),
+        ("fields", "there is no driver `fields`", "incus, proxmox, sim"),
     ],
 )
 def test_a_driver_that_is_not_there(name: str, said: str, hint: str) -> None:

@@ -1,9 +1,9 @@
 """One guest's words as the guest that is wanted."""
 
-import re
 from collections.abc import Mapping
 
-from phoenix_hypervisor.config import lookup
+from phoenix_hypervisor.config import lookup, pct
+from phoenix_hypervisor.config.desire import machines
 from phoenix_hypervisor.config.desire.serving import checks, routes, slo
 from phoenix_hypervisor.config.folder import AnyEntry, Folder
 from phoenix_hypervisor.config.networks import bridge_of
@@ -11,6 +11,7 @@ from phoenix_hypervisor.config.raw import read_line
 from phoenix_hypervisor.config.sizes import Sizes
 from phoenix_hypervisor.config.words.lxc import Container
 from phoenix_hypervisor.config.words.shared import Firewall as FirewallWords
+from phoenix_hypervisor.config.words.shared import HighAvailability as HaWords
 from phoenix_hypervisor.config.words.vm import Machine
 from phoenix_hypervisor.model import address
 from phoenix_hypervisor.model.address import Address
@@ -20,6 +21,8 @@ from phoenix_hypervisor.model.desired import (
     Firewall,
     FirewallRule,
     Guest,
+    HighAvailability,
+    IdMap,
     Image,
     Mount,
     Nic,
@@ -27,7 +30,6 @@ from phoenix_hypervisor.model.desired import (
     Volume,
 )
 
-_NESTING = re.compile(r"(^|[\s,])nesting\s*=\s*1\b")
 _NESTING_KEYS = ("lxc.apparmor.allow_nesting",)
 
 
@@ -41,6 +43,7 @@ def _guest(folder: Folder, entry: AnyEntry, sizes: Sizes) -> Guest:
     words = entry.words
     size = sizes.of(entry)
     container = words if isinstance(words, Container) else None
+    machine = words if isinstance(words, Machine) else None
     return Guest(
         address=entry.address,
         kind=entry.kind,
@@ -66,7 +69,8 @@ def _guest(folder: Folder, entry: AnyEntry, sizes: Sizes) -> Guest:
         raw=_raw(container) if container else (),
         gpus=tuple(container.gpu_assignment) if container else (),
         snapshot_name=words.template_snapshot_name,
-        is_template=words.is_template if isinstance(words, Machine) else False,
+        is_template=machine.is_template if machine else False,
+        node=words.node,
         dependencies=_dependencies(folder, entry),
         features=entry.features,
         script=_script(folder, container) if container else None,
@@ -75,6 +79,19 @@ def _guest(folder: Folder, entry: AnyEntry, sizes: Sizes) -> Guest:
         checks=checks(folder, entry),
         slo=slo(entry),
         protected=words.protected,
+        description=words.description or "",
+        ha=None if words.ha is None else _ha(words.ha),
+        options=pct.options(container.pct_options) if container else (),
+        id_maps=_id_maps(container) if container else (),
+        pci=machines.devices(folder, machine) if machine else (),
+        shares=machines.shares(machine) if machine else (),
+        user=machines.user(machine) if machine else None,
+        packages=machines.packages(machine) if machine else (),
+        user_data=machines.user_data(folder, machine) if machine else None,
+        agent=machine.agent if machine else True,
+        cpu=machine.cpu if machine else None,
+        machine=machine.machine if machine else None,
+        bios=machine.bios if machine else None,
     )
 
 
@@ -89,7 +106,7 @@ def _source(folder: Folder, entry: AnyEntry) -> Image | CloneOf:
         template = words.template_image or words.template or folder.vm.vm_defaults.template
     else:
         template = words.template
-    return Image(template or "")
+    return Image(template or "", words.template_checksum)
 
 
 def _nics(folder: Folder, entry: AnyEntry) -> tuple[Nic, ...]:
@@ -126,6 +143,20 @@ def _mounts(folder: Folder, entry: AnyEntry) -> tuple[Mount, ...]:
     return (*own, *shared)
 
 
+def _id_maps(words: Container) -> tuple[IdMap, ...]:
+    return tuple(IdMap(one.type, one.host_id, one.container_id, one.size) for one in words.id_maps)
+
+
+def _ha(words: HaWords) -> HighAvailability:
+    return HighAvailability(
+        state=words.state,
+        max_restart=words.max_restart,
+        max_relocate=words.max_relocate,
+        nodes=tuple(words.nodes),
+        comment=words.comment,
+    )
+
+
 def _firewall(words: FirewallWords) -> Firewall:
     return Firewall(
         enabled=words.enabled,
@@ -153,12 +184,13 @@ def _raw(words: Container) -> tuple[tuple[str, str], ...]:
 
 def _nesting(folder: Folder, words: Container) -> bool:
     """Whether containers may run inside: Docker needs it, or one of the raw options asks for it."""
-    if "docker" in words.features or any(_NESTING.search(line) for line in words.pct_options):
+    if "docker" in words.features or pct.read_features(words.pct_options).get("nesting") == "1":
         return True
     if any(key in _NESTING_KEYS and value == "1" for key, value in _raw(words)):
         return True
     defaults = folder.host.proxmox_defaults.lxc
-    return bool(defaults.nesting) or bool(_NESTING.search(defaults.features or ""))
+    asked = pct.read_features([f"features={defaults.features}"]) if defaults.features else {}
+    return bool(defaults.nesting) or asked.get("nesting") == "1"
 
 
 def _dependencies(folder: Folder, entry: AnyEntry) -> tuple[Address, ...]:

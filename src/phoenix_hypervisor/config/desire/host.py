@@ -1,9 +1,11 @@
 """The target, and what guests need to know of the host."""
 
+import shlex
 from typing import Literal
 
 from phoenix_hypervisor.config.folder import Folder
-from phoenix_hypervisor.model.desired import Capacity, Gpu, Host, HostUser, Target
+from phoenix_hypervisor.config.words.hypervisor import Ssh
+from phoenix_hypervisor.model.desired import Capacity, Gpu, Host, HostUser, Json, Target
 
 DRIVERS: dict[str, Literal["proxmox", "incus", "sim"]] = {
     "proxmox": "proxmox",
@@ -24,8 +26,26 @@ def target(folder: Folder) -> Target:
         verify_tls=words.verify_tls,
         ca_file=words.ca_file,
         project=words.project,
-        ssh=words.ssh,
+        ssh=_ssh(words.ssh),
+        fingerprint=words.fingerprint,
+        username=words.username,
+        password=words.password,
+        requests=words.requests,
     )
+
+
+def _ssh(words: Ssh) -> dict[str, Json]:
+    told: dict[str, Json] = {
+        "host": words.host,
+        "hosts": dict(words.hosts) or None,
+        "port": words.port,
+        "user": words.user,
+        "identity_file": words.identity_file,
+        "known_hosts": words.known_hosts,
+        "config_file": words.config_file,
+        "command": shlex.join(words.command) if words.command else None,
+    }
+    return {word: value for word, value in told.items() if value is not None}
 
 
 def host(folder: Folder) -> Host:
@@ -46,6 +66,8 @@ def host(folder: Folder) -> Host:
         ),
         gpus=None
         if words.gpus is None
-        else tuple(Gpu(gpu.index, gpu.name, gpu.memory_mb, gpu.pci) for gpu in words.gpus),
+        else tuple(
+            Gpu(gpu.index, gpu.name, gpu.memory_mb, gpu.pci, gpu.mapping) for gpu in words.gpus
+        ),
         capacity=Capacity(capacity.memory_mb, capacity.cores, capacity.storage_gb),
     )

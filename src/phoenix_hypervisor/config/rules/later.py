@@ -12,6 +12,7 @@ from phoenix_hypervisor.config.folder import AnyEntry, Folder, Spot, Vocabulary
 from phoenix_hypervisor.config.marked import Marked, dotted, listed, marked
 from phoenix_hypervisor.config.options import PLANNED, PLANNED_CHECKS
 from phoenix_hypervisor.config.words.base import Later
+from phoenix_hypervisor.config.words.vm import Machine
 from phoenix_hypervisor.model.problem import Problem
 
 _TAIL = "is read, not yet applied"
@@ -44,6 +45,10 @@ def _of_guest(guest: AnyEntry, vocabulary: Vocabulary) -> Iterator[tuple[str, Po
     for place, mark in marked(guest.words, Later):
         if _matters(mark):
             yield f"`{dotted(place)}`", place
+    words = guest.words
+    if isinstance(words, Machine):
+        for key in words.user_config.__pydantic_extra__ or {}:
+            yield f"`user_config.{key}`", ("user_config", key)
     for index, name in enumerate(guest.words.features):
         if name in PLANNED and name not in vocabulary.features:
             yield f"the feature `{name}`", ("features", index)

@@ -3,20 +3,21 @@
 from collections.abc import Iterator
 
 from phoenix_hypervisor.config.document import Pointer
-from phoenix_hypervisor.config.folder import HYPERVISOR, Entry, Folder
+from phoenix_hypervisor.config.folder import HYPERVISOR, AnyEntry, Folder
 from phoenix_hypervisor.config.words.lxc import Container
+from phoenix_hypervisor.config.words.vm import Machine
 from phoenix_hypervisor.model.problem import Problem
 
 
 def find(folder: Folder) -> Iterator[Problem]:
     """Mounts of guests that aren't there, and two things at one place."""
-    for guest in folder.containers:
+    for guest in folder.guests:
         yield from _twice(guest)
     if folder.knows_all_guests:
         yield from _nobody(folder)
 
 
-def _twice(guest: Entry[Container]) -> Iterator[Problem]:
+def _twice(guest: AnyEntry) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for place, target in _targets(guest.words):
         if target in seen:
@@ -25,7 +26,11 @@ def _twice(guest: Entry[Container]) -> Iterator[Problem]:
         seen.setdefault(target, guest.spot.line(place))
 
 
-def _targets(words: Container) -> Iterator[tuple[Pointer, str]]:
+def _targets(words: Container | Machine) -> Iterator[tuple[Pointer, str]]:
+    if isinstance(words, Machine):
+        for index, share in enumerate(words.volumes):
+            yield ("volumes", index, "mount_point"), share.mount_point.rstrip("/")
+        return
     for index, mount in enumerate(words.mount_points):
         yield ("mount_points", index, "container_path"), mount.container_path.rstrip("/")
     for word in ("volumes", "zfs_volumes"):

@@ -19,13 +19,23 @@ from phoenix_hypervisor.config.words.host import (
     Zfs,
 )
 from phoenix_hypervisor.config.words.shared import HostFirewall, Suites
+from phoenix_hypervisor.config.words.target import (
+    Account,
+    Command,
+    Fingerprint,
+    MappingName,
+    PciAddress,
+    TokenId,
+)
 from phoenix_hypervisor.config.words.values import (
     Flag,
     HostName,
     Lines,
     LoginName,
     NoComments,
+    Port,
     ProjectName,
+    Server,
     StackName,
     StorageName,
     Text,
@@ -49,6 +59,25 @@ class PoolSize(Words):
     size_gb: int = Field(ge=1, description="Its size in GiB.")
 
 
+class Ssh(Words):
+    """The way to a root shell on the node; the rest is as your own SSH configuration says."""
+
+    host: Server | None = Field(None, description="The node's name or address; the endpoint's.")
+    hosts: Annotated[dict[HostName, Server], NoComments] = Field(
+        default_factory=dict, description="Addresses of the cluster's other nodes, by their names."
+    )
+    port: Port | None = Field(None, description="The port.")
+    user: LoginName | None = Field(
+        None, description="The user, `root` where missing; any other one uses `sudo -n`."
+    )
+    identity_file: Text | None = Field(None, description="The private key's file.")
+    known_hosts: Text | None = Field(None, description="The file of known host keys.")
+    config_file: Text | None = Field(None, description="The file of SSH's configuration.")
+    command: Command | None = Field(
+        None, description="A command that starts a root shell on the node, instead of all others."
+    )
+
+
 class Hypervisor(Words):
     """Where the guests live, and how to get there."""
 
@@ -57,15 +86,26 @@ class Hypervisor(Words):
     )
     endpoint: Url | None = Field(None, description="The API's address, as `https://pve1:8006`.")
     node: HostName | None = Field(None, description="The node's name.")
-    token_id: Text | None = Field(None, description="The API token, as `user@realm!name`.")
+    token_id: TokenId | None = Field(None, description="The API token, as `user@realm!name`.")
     token_secret: Secret | None = Field(
         None, description='The API token\'s secret, as `{"secret": "NAME"}`.'
     )
+    username: Account | None = Field(
+        None, description="The user, as `root@pam`: with `password`, instead of a token."
+    )
+    password: Secret | None = Field(
+        None, description='The user\'s password, as `{"secret": "NAME"}`.'
+    )
     verify_tls: bool = Field(True, description="Whether the API's certificate is checked.")
     ca_file: Text | None = Field(None, description="A file of certificates to trust.")
-    ssh: dict[str, Any] = Field(
-        default_factory=dict, description="The way to a root shell on the node."
+    fingerprint: Fingerprint | None = Field(
+        None,
+        description="The SHA-256 fingerprint of the API's certificate, which is trusted then.",
     )
+    requests: int = Field(
+        6, ge=1, le=64, description="How many requests may be under way at one node."
+    )
+    ssh: Ssh = Field(default_factory=Ssh, description="The way to a root shell on the node.")
     stack: StackName | None = Field(
         None,
         description="The mark of everything made. Where missing: the folder's name in small ASCII "
@@ -136,10 +176,13 @@ class Gpu(Words):
         validation_alias=AliasChoices("memory_mb", "memory"),
         description="Its memory in MiB.",
     )
-    pci: Text | None = Field(
+    pci: PciAddress | None = Field(
         None,
         validation_alias=AliasChoices("pci", "pci_address"),
         description="Its PCI address, such as `0000:01:00.0`.",
+    )
+    mapping: MappingName | None = Field(
+        None, description="The PCI mapping of the cluster that stands for it."
     )
 
 

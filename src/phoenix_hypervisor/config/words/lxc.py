@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from phoenix_hypervisor.config.words.base import Later, Old, Words, wrong
 from phoenix_hypervisor.config.words.network import NetworkConfig
 from phoenix_hypervisor.config.words.shared import GuestWords, HealthCheck, Suites, Volume
+from phoenix_hypervisor.config.words.target import Checksum, Template
 from phoenix_hypervisor.config.words.values import (
     SECRET_SCHEMA,
     AbsolutePath,
@@ -27,12 +28,8 @@ class MountPoint(Words):
     host_path: AbsolutePath = Field(description="The folder on the host.")
     container_path: AbsolutePath = Field(description="Where it appears in the container.")
     read_only: bool = Field(False, description="Whether the container may only read it.")
-    owner_uid: Annotated[int | None, Later()] = Field(
-        None, ge=0, description="Its owner, as the container sees it."
-    )
-    owner_gid: Annotated[int | None, Later()] = Field(
-        None, ge=0, description="Its group, as the container sees it."
-    )
+    owner_uid: int | None = Field(None, ge=0, description="Its owner, as the container sees it.")
+    owner_gid: int | None = Field(None, ge=0, description="Its group, as the container sees it.")
 
 
 class IdMap(Words):
@@ -65,10 +62,6 @@ _ENV_SCHEMA = {"anyOf": [{"type": "string"}, SECRET_SCHEMA]}
 EnvValue = Annotated[Any, BeforeValidator(_env), WithJsonSchema(_ENV_SCHEMA)]
 
 
-def _asks(value: list[Text]) -> bool:
-    return any(not line.replace(" ", "").endswith("nesting=1") for line in value)
-
-
 class Container(OldVllm, GuestWords):
     """A container."""
 
@@ -76,14 +69,19 @@ class Container(OldVllm, GuestWords):
         None, ge=1, le=1_048_576, description="The size of its disk in GiB."
     )
     swap_mb: int | None = Field(None, ge=0, description="Swap in MiB.")
-    template: Text | None = Field(
-        None, description="The template it is made from, such as `debian-13-standard`."
+    template: Template | None = Field(
+        None,
+        description="The template it is made from, such as `debian-13-standard`; a volume such as "
+        "`local:vztmpl/…`, or a web address.",
+    )
+    template_checksum: Checksum | None = Field(
+        None, description="The checksum of a template from the web, as `sha256:…`."
     )
     clone_from_ctid: GuestId | None = Field(
         None, description="The container it is cloned from, instead of a template."
     )
     network_config: NetworkConfig | None = Field(None, description="Its network card.")
-    gpu_assignment: Annotated[Gpus, Later(matters=bool)] = Field(
+    gpu_assignment: Gpus = Field(
         default_factory=list, description="The host's graphics cards it uses: `none`, `0`, `0,1`."
     )
     unprivileged: bool = Field(
@@ -111,8 +109,10 @@ class Container(OldVllm, GuestWords):
     lxc_options: list[Text] = Field(
         default_factory=list, description="Raw lines of LXC's configuration, as `lxc.key=value`."
     )
-    pct_options: Annotated[list[Text], Later(matters=_asks)] = Field(
-        default_factory=list, description="Raw options of `pct`; `nesting=1` is understood."
+    pct_options: list[Text] = Field(
+        default_factory=list,
+        description="Raw options of `pct`, as `key=value` or `--key value`, such as "
+        "`features: nesting=1,keyctl=1`.",
     )
     apparmor_profile: Text | None = Field(
         None, description="`generated`, `unconfined`, or the name of a profile of the host."
@@ -126,7 +126,7 @@ class Container(OldVllm, GuestWords):
     tests: Annotated[Suites, Later()] = Field(
         default_factory=dict, description="Suites of tests, each a list under its name."
     )
-    id_maps: Annotated[list[IdMap], Later()] = Field(
+    id_maps: list[IdMap] = Field(
         default_factory=list, description="Ids of the host that are passed through."
     )
     enable_lifecycle_snapshots: Annotated[bool, Later()] = Field(

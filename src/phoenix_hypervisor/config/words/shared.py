@@ -176,11 +176,41 @@ PortainerRole = Annotated[
 ]
 
 
+HaState = Annotated[
+    Literal["started", "stopped", "disabled", "ignored"],
+    choice("started", "stopped", "disabled", "ignored"),
+]
+
+
+class HighAvailability(Words):
+    """What the cluster does with a guest whose node fails."""
+
+    state: HaState = Field(
+        "started", description="`started`, `stopped`, `disabled` or `ignored`, as Proxmox VE's."
+    )
+    max_restart: int | None = Field(
+        None, ge=0, le=10, description="How often it is started again on its node."
+    )
+    max_relocate: int | None = Field(
+        None, ge=0, le=10, description="How often it is moved to another node."
+    )
+    nodes: list[HostName] = Field(
+        default_factory=list, description="The nodes it may run on, the best one first."
+    )
+    comment: str = Field("", description="What this is for.")
+
+
 class GuestWords(Words):
     """What containers and virtual machines have in common."""
 
     name: HostName | None = Field(None, description="Its name, and its host name inside.")
-    description: Annotated[str | None, Later()] = Field(None, description="A note for people.")
+    description: str | None = Field(None, description="A note for people, shown beside it.")
+    node: HostName | None = Field(
+        None, description="The node of the cluster it is to live on; where missing: where it is."
+    )
+    ha: HighAvailability | None = Field(
+        None, description="What happens when its node fails; left alone where missing."
+    )
     memory_mb: int | None = Field(None, ge=16, le=16_777_216, description="Memory in MiB.")
     cores: int | None = Field(None, ge=1, le=8192, description="Number of CPU cores.")
     storage_pool: StorageName | None = Field(None, description="The storage of its disk.")

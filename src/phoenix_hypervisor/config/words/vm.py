@@ -2,20 +2,35 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from phoenix_hypervisor.config.words.base import Later, Words
+from phoenix_hypervisor.config.words.base import Later, Words, wrong
 from phoenix_hypervisor.config.words.network import NetworkConfig
 from phoenix_hypervisor.config.words.shared import GuestWords
+from phoenix_hypervisor.config.words.target import (
+    DEVICE,
+    Checksum,
+    CpuType,
+    DevicesSchema,
+    MachineType,
+    MappingName,
+    Package,
+    PciAddress,
+    Template,
+)
 from phoenix_hypervisor.config.words.values import (
     AbsolutePath,
     BridgeName,
+    Gpus,
     GuestId,
     HostName,
+    Lines,
+    LoginName,
     Server,
     StorageName,
     Text,
 )
+from phoenix_hypervisor.model.secret import Secret
 
 
 class VmDefaults(Words):
@@ -63,6 +78,51 @@ _STACK_SCHEMA = {
 }
 
 
+class UserConfig(Words, extra="allow"):
+    """The first user of a virtual machine, made by cloud-init. Old files may hold more keys."""
+
+    __pydantic_extra__: dict[str, Any]
+
+    username: LoginName | None = Field(None, description="The login name.")
+    ssh_public_key: Lines = Field(
+        default_factory=list,
+        validation_alias=AliasChoices("ssh_public_key", "ssh_public_keys", "ssh_keys"),
+        description="One SSH key, or several.",
+    )
+    password_hash: Secret | None = Field(
+        None, description="The password's hash, as `mkpasswd` prints it. None: keys only."
+    )
+    sudo: bool = Field(True, description="Whether the user may use sudo.")
+    shell: AbsolutePath | None = Field(None, description="The login shell; `/bin/bash` if missing.")
+    groups: list[LoginName] = Field(default_factory=list, description="More groups.")
+    packages: list[Package] = Field(
+        default_factory=list, description="Packages that are installed at the first start."
+    )
+
+
+class PciDevice(Words):
+    """A card of the host that the virtual machine has for itself; one of both."""
+
+    mapping: MappingName | None = Field(None, description="The name of a PCI mapping.")
+    address: PciAddress | None = Field(
+        None, description="The card's address, such as `0000:01:00`; this needs root on the node."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> "PciDevice":
+        if (self.mapping is None) == (self.address is None):
+            raise wrong("must hold exactly one of `mapping` and `address`", 'such as "gpu0"')
+        return self
+
+
+class CloudInit(Words):
+    """What cloud-init does beside the rest."""
+
+    user_data: Text | None = Field(
+        None, description="A file of the folder: a cloud-config that is added to Phoenix's own."
+    )
+
+
 class Machine(GuestWords):
     """A virtual machine."""
 
@@ -72,19 +132,43 @@ class Machine(GuestWords):
     )
     template: Text | None = Field(None, description="The template it is made from.")
     is_template: bool = Field(False, description="It is a template: made, never left running.")
-    template_image: Text | None = Field(
-        None, description="The file name of the cloud image it is made from."
+    template_image: Template | None = Field(
+        None, description="The cloud image it is made from: a file name or a web address."
+    )
+    template_checksum: Checksum | None = Field(
+        None, description="The checksum of an image from the web, as `sha256:…`."
     )
     clone_from_vmid: GuestId | None = Field(
         None, description="The virtual machine it is cloned from, instead of an image."
     )
     network_bridge: BridgeName | None = Field(None, description="The bridge it is plugged into.")
     network_config: NetworkConfig | None = Field(None, description="Its network card.")
-    user_config: Annotated[dict[str, Any], Later()] = Field(
-        default_factory=dict, description="Its first user, for cloud-init."
+    user_config: UserConfig = Field(
+        default_factory=UserConfig, description="Its first user, for cloud-init."
     )
-    volumes: Annotated[list[NfsVolume], Later()] = Field(
+    cloud_init: CloudInit = Field(
+        default_factory=CloudInit, description="What cloud-init does beside the rest."
+    )
+    volumes: list[NfsVolume] = Field(
         default_factory=list, description="Shares that are mounted in it."
+    )
+    gpu_assignment: Gpus = Field(
+        default_factory=list,
+        description="The host's graphics cards that it has for itself: `none`, `0`, `0,1`.",
+    )
+    pci: Annotated[list[Annotated[PciDevice, DEVICE]], WithJsonSchema(DevicesSchema)] = Field(
+        default_factory=list,
+        description="Cards of the host that it has for itself: names of mappings, or addresses.",
+    )
+    agent: bool = Field(
+        True, description="Whether the guest agent of QEMU is installed in it and asked."
+    )
+    cpu: CpuType | None = Field(None, description="The type of CPU, such as `host`.")
+    machine: MachineType | None = Field(
+        None, description="`q35` or `pc`; where missing, what its cards need."
+    )
+    bios: Literal["seabios", "ovmf"] | None = Field(
+        None, description="`seabios`, or `ovmf` for UEFI."
     )
     docker_stacks: Annotated[
         list[Annotated[Stack, BeforeValidator(_stack), WithJsonSchema(_STACK_SCHEMA)]], Later()

@@ -14,7 +14,7 @@ from phoenix_hypervisor.drivers.incus.guests import Guests
 from phoenix_hypervisor.drivers.incus.inside import Inside
 from phoenix_hypervisor.drivers.incus.volumes import Volumes
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.change import FieldChange, Impact
+from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Image, Pool, Target
 from phoenix_hypervisor.model.driver import Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Unsupported
@@ -77,7 +77,9 @@ class IncusDriver:
         """Incus changes limits, mounts and disks of a running container."""
         return words.default_impact(guest, seen.fields, change)
 
-    def problems(self, desired: Desired, observed: Observed) -> Sequence[str]:
+    def problems(
+        self, desired: Desired, observed: Observed, changes: Sequence[Change] = ()
+    ) -> Sequence[str]:
         """VMs (no KVM and vsock here), unknown templates, subnets that are not the bridge's."""
         found = list(resources.misplaced(desired, observed))
         for guest in desired.guests.values():
@@ -147,6 +149,11 @@ class IncusDriver:
     ) -> None:
         """Brings it to what the files say."""
         await self._guests.update(guest, changes, tell)
+
+    async def adopt(self, guest: Guest, tell: Tell) -> None:
+        """Marks an instance that no stack owns."""
+        tell("taking it over")
+        await self._guests.adopt(guest)
 
     async def start(self, guest: Guest, tell: Tell) -> None:
         """Starts it and waits until it can be worked in."""

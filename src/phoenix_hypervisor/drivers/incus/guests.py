@@ -134,6 +134,19 @@ class Guests:
         await self._read(address)
         await self._patch(address, {names.FINGERPRINT: fingerprint or ""})
 
+    async def adopt(self, guest: Guest) -> None:
+        """Marks an instance that no stack owns. What the marks say of it is what is asked for."""
+        current = await self._client.get(_path(guest.address))
+        if current["config"].get(names.STACK) not in (None, self._stack):
+            raise Conflict(f"{guest.address} belongs to the stack {current['config'][names.STACK]}")
+        marks = {
+            names.STACK: self._stack,
+            names.ADDRESS: guest.address,
+            names.STATE: names.COMPLETE,
+        }
+        asked = {k: v for k, v in instance.config(guest).items() if k.startswith(names.PREFIX)}
+        await self._patch(guest.address, asked | marks)
+
     async def _body(self, guest: Guest, desired: Desired, tell: Tell) -> dict[str, Any]:
         marks = {
             names.STACK: self._stack,

@@ -4,7 +4,7 @@ For tests, for plans at scale, and for rehearsal where no container can run. It 
 it has no inside, and what it says tells that nothing real was made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from phoenix_hypervisor.drivers.sim.driver import SimDriver
@@ -24,6 +24,7 @@ def connect(
     *,
     environ: Mapping[str, str],
     folder: Path,
+    reveal: Callable[[str], str] | None = None,
     store: Store | None = None,
     faults: Faults | None = None,
     timing: Timing | None = None,
@@ -32,7 +33,7 @@ def connect(
 
     `store` (a node that several drivers see), `faults` and `timing` are for tests and rehearsals.
     """
-    del target  # there is nothing to connect to
+    del target, reveal  # there is nothing to connect to
     if store is None:
         path = environ.get(STATE_VARIABLE)
         store = FileStore((folder / path).resolve(), environ) if path else MemoryStore()

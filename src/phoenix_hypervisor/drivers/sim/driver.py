@@ -12,7 +12,7 @@ from phoenix_hypervisor.drivers.sim.network import given_addresses
 from phoenix_hypervisor.drivers.sim.store import KeptGuest, KeptResource, KeptSnapshot, Store, World
 from phoenix_hypervisor.drivers.sim.timing import Timing
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.change import FieldChange, Impact
+from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Pool
 from phoenix_hypervisor.model.driver import Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Conflict, Locked, NotFound, Unsupported
@@ -69,7 +69,9 @@ class SimDriver:
         """As on a target with containers."""
         return words.default_impact(guest, seen.fields, change)
 
-    def problems(self, desired: Desired, observed: Observed) -> Sequence[str]:
+    def problems(
+        self, desired: Desired, observed: Observed, changes: Sequence[Change] = ()
+    ) -> Sequence[str]:
         """Ids that are taken by the other kind of guest, and what exceeds the node's capacity."""
         return rules.problems(desired, observed, self._stack)
 
@@ -149,6 +151,16 @@ class SimDriver:
                         kept.fields[change.path] = change.after
                 rules.fits(world, guest, self._capacity)
             _break_off(fault)
+
+    async def adopt(self, guest: Guest, tell: Tell) -> None:
+        """Writes down that it belongs to this stack."""
+        tell(f"taking it over ({_NOT_REAL})")
+        async with self._step("adopt", guest.address):
+            with self._store.change() as world:
+                kept = _there(world, guest.address)
+                if kept.stack not in (None, self._stack):
+                    raise Conflict(f"{guest.address} belongs to the stack {kept.stack}")
+                kept.stack, kept.complete = self._stack, True
 
     async def start(self, guest: Guest, tell: Tell) -> None:
         """Writes down that it runs, and its addresses."""

@@ -1,0 +1,56 @@
+"""What Proxmox VE says about missing privileges, with the command that grants them."""
+
+import re
+import shlex
+
+from phoenix_hypervisor.model.errors import Denied
+
+ROLE = "Phoenix"
+"""The role that the documentation tells to make for Phoenix's token."""
+
+_MISSING = re.compile(r"\((?P<path>/[^,()]*|), (?P<privileges>[A-Z][\w.]*(?:\|[A-Z][\w.]*)*)\)")
+_SHARED_ROOTS = ("vms", "storage", "pool", "nodes", "sdn", "mapping", "access")
+_NODE_CHANNEL = (
+    "Proxmox VE allows this to root@pam itself alone, to no token: Phoenix does it as root on the "
+    "node (hypervisor.ssh)"
+)
+
+
+def denied(text: str, user: str) -> Denied:
+    """The error for `Permission check failed (/vms/101, VM.Audit)` and its like."""
+    match = _MISSING.search(text)
+    if match is None:
+        return Denied(
+            text, hint=f"`pveum user permissions {shlex.quote(user)}` shows what {user} may do"
+        )
+    # One of several privileges is enough where they are joined by `|`.
+    privilege = match["privileges"].partition("|")[0]
+    where = match["path"] or "/"
+    missing = f"{match['privileges'].replace('|', ' or ')} on {where}"
+    return Denied(
+        f"{user} may not do this: {missing} is missing",
+        missing=missing,
+        hint=grant(user, where, privilege),
+    )
+
+
+def root_only(text: str, user: str) -> Denied:
+    """The error for what is compared with root@pam literally."""
+    return Denied(f"{text} (asked as {user})", missing="root@pam", hint=_NODE_CHANNEL)
+
+
+def grant(user: str, path: str, *privileges: str) -> str:
+    """The commands, run as root on a node, that give `user` privileges at an ACL path.
+
+    A role on a guest's own path would replace those inherited there (PVE::AccessControl roles), so
+    it is given on the root of its kind: `/vms` for `/vms/101`.
+    """
+    head = path.strip("/").split("/")[0]
+    at = f"/{head}" if head in _SHARED_ROOTS else "/"
+    kind = "--tokens" if "!" in user else "--users"
+    named = " ".join(privileges)
+    return (
+        f"as root on a node: `pveum role modify {ROLE} --append 1 --privs {shlex.quote(named)} && "
+        f"pveum acl modify {at} {kind} {shlex.quote(user)} --roles {ROLE}`"
+        + (" (a token with privilege separation: its user needs it too)" if "!" in user else "")
+    )

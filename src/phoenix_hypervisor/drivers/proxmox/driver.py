@@ -1,0 +1,172 @@
+"""The Proxmox VE driver: containers and virtual machines of one stack on a node or cluster."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+from typing import Self
+
+from phoenix_hypervisor.drivers.proxmox import impacts, kinds, look, nodelock, problems
+from phoenix_hypervisor.drivers.proxmox.api.client import Api
+from phoenix_hypervisor.drivers.proxmox.changing import Changing
+from phoenix_hypervisor.drivers.proxmox.guests import Guests
+from phoenix_hypervisor.drivers.proxmox.inside import Inside
+from phoenix_hypervisor.drivers.proxmox.making import Making
+from phoenix_hypervisor.drivers.proxmox.node import options
+from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.change import Change, FieldChange, Impact
+from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Pool, Target
+from phoenix_hypervisor.model.driver import Limits, Run, Tell
+from phoenix_hypervisor.model.errors import Unsupported
+from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
+
+_SECONDS = {
+    "create": 12.0,
+    "clone": 6.0,
+    "update": 2.0,
+    "adopt": 0.5,
+    "start": 6.0,
+    "stop": 5.0,
+    "snapshot": 2.0,
+    "delete": 3.0,
+    "configure": 25.0,
+    "check": 1.0,
+}
+
+
+class ProxmoxDriver:
+    """One stack's view of a Proxmox VE node or cluster."""
+
+    name = "proxmox"
+    # A clone locks its source until it is done.
+    limits = Limits(parallel=8, clones_per_source=1, makes_resources=False)
+    has_inside = True
+
+    def __init__(
+        self, target: Target, stack: str, api: Api, *, environ: Mapping[str, str], folder: Path
+    ) -> None:
+        self._target = target
+        self._stack = stack.lower()  # as PVE keeps tags
+        self._api = api
+        self._options = options.read(target.ssh, environ, folder)
+        self._stack_of_contexts = AsyncExitStack()
+        self._folder = folder
+
+    async def __aenter__(self) -> Self:
+        await self._stack_of_contexts.enter_async_context(self._api)
+        try:
+            self._view = await look.view(self._api, self._target.node)
+            node = self._view.node
+            self.channels = Channels(self._options, main=node, host=self._api.host)
+            await self._stack_of_contexts.enter_async_context(self.channels)
+        except BaseException:
+            await self._stack_of_contexts.aclose()
+            raise
+        self.channels.learn(self._view.cluster.addresses)
+        changing = Changing(self._api, self.channels, self._stack)
+        self._changing = changing
+        self._making = Making(self._api, self.channels, changing, self._stack, node)
+        self._guests = Guests(self._api, self.channels, changing, self._stack)
+        self._inside = Inside(self._api, self.channels, self._guests, self._folder)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack_of_contexts.aclose()
+
+    async def observe(self, desired: Desired) -> Observed:
+        """All guests of all nodes, and the storages and bridges that the files name."""
+        self._view = await look.view(self._api, self._target.node)
+        return await look.observe(self._api, desired, self._stack, self._view)
+
+    def project(self, thing: Guest | Pool | Bridge) -> Fields:
+        """A storage or bridge is used as it is: it has nothing to compare."""
+        return kinds.projected(thing, {}) if isinstance(thing, Guest) else {}
+
+    def impact(self, guest: Guest, seen: SeenGuest, change: FieldChange) -> Impact:
+        """What PVE applies at once is live; the rest waits for a restart."""
+        return impacts.impact(guest, seen, change)
+
+    def problems(
+        self, desired: Desired, observed: Observed, changes: Sequence[Change] = ()
+    ) -> Sequence[str]:
+        """Ids, nodes, storages, bridges, templates, privileges, quorum."""
+        return problems.find(desired, observed, changes)
+
+    def remarks(self, desired: Desired) -> Sequence[str]:
+        """Nothing is left out."""
+        return ()
+
+    def estimate(self, step: str, guest: Guest | None) -> float:
+        """As measured on a small node."""
+        cloned = step == "create" and guest is not None and isinstance(guest.source, CloneOf)
+        return _SECONDS.get("clone" if cloned else step, 1.0)
+
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[None]:
+        """On the target's node, so that it holds for applies from anywhere."""
+        return nodelock.hold(self.channels.of(self._view.node), stack, run)
+
+    async def ensure(self, resource: Pool | Bridge, stack: str, tell: Tell) -> None:
+        """Raises `Unsupported`: storages and bridges belong to the host."""
+        raise Unsupported(
+            f"{resource.address} is not there", hint="make it on the host, or name another one"
+        )
+
+    async def remove(self, resource: Address) -> None:
+        """Raises `Unsupported`: none was made."""
+        raise Unsupported(f"{resource} belongs to the host: it is left alone")
+
+    async def create(self, guest: Guest, desired: Desired, tell: Tell) -> None:
+        """From a template, a cloud image, or as a clone."""
+        await self._making.create(guest, tell)
+
+    async def update(
+        self, guest: Guest, seen: SeenGuest, changes: Sequence[FieldChange], tell: Tell
+    ) -> None:
+        """Writes what differs in these fields, with PVE's own digests."""
+        await self._changing.bring(guest, {change.path for change in changes}, tell)
+
+    async def adopt(self, guest: Guest, tell: Tell) -> None:
+        """Writes the marks, and nothing else."""
+        tell("taking it over")
+        await self._guests.adopt(guest)
+
+    async def start(self, guest: Guest, tell: Tell) -> None:
+        """Starts it and waits until it can be worked in."""
+        now = await self._guests.start(guest.address, tell)
+        await self._inside.ready(guest, now, tell)
+
+    async def stop(self, address: Address, tell: Tell) -> None:
+        """Shuts down; after a time limit, hard."""
+        await self._guests.stop(address, tell)
+
+    async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool = False) -> None:
+        """Removes it with its volumes, which PVE destroys with their guest.
+
+        A plan that would make a guest with volumes anew is refused, so that there are none to keep.
+        """
+        await self._guests.delete(address, tell)
+
+    async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
+        """Also where bind mounts or the storage forbid PVE's own."""
+        await self._guests.snapshot(address, name, tell)
+
+    async def mark(self, address: Address, fingerprint: str | None) -> None:
+        """In a tag."""
+        await self._guests.mark(address, fingerprint)
+
+    async def addresses(self, address: Address) -> Sequence[str]:
+        """The guest's IP addresses now."""
+        now = await self._guests.find(address)
+        return await self._inside.addresses(now, running=await self._guests.runs(now))
+
+    async def way_in(self, address: Address) -> Sequence[str]:
+        """A shell as root in the guest: `lxc-attach` on its node, or SSH into the machine."""
+        return await self._inside.way_in(await self._changing.own(address))
+
+    async def terminal(self, address: Address) -> Sequence[str]:
+        """The same for people."""
+        return await self._inside.terminal(await self._changing.own(address))
+
+    async def console(self, address: Address, lines: int) -> str:
+        """The last lines of the container's journal or console log on the node."""
+        return await self._inside.console(await self._changing.own(address), lines)

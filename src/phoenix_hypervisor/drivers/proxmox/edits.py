@@ -1,0 +1,124 @@
+"""What is written to a guest that is there: only the keys that differ, and who may write them."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from phoenix_hypervisor.drivers import fields as words
+from phoenix_hypervisor.drivers.proxmox import container, kinds, machine
+from phoenix_hypervisor.drivers.proxmox.container import Config, Keys
+from phoenix_hypervisor.drivers.proxmox.marks import Notes
+from phoenix_hypervisor.drivers.proxmox.property import indexed, parse
+from phoenix_hypervisor.drivers.proxmox.state import State
+from phoenix_hypervisor.model.desired import Guest
+
+_KEYS = {
+    "name": ("hostname", "name"),
+    "memory_mb": ("memory",),
+    "swap_mb": ("swap",),
+    "cores": ("cores",),
+    "boot": ("onboot", "startup"),
+    "protected": ("protection",),
+    "nesting": ("features",),
+    "firewall": ("net",),
+    "network": ("net", "nameserver", "ipconfig"),
+    "mounts": ("mp",),
+    "volumes": ("mp",),
+    "gpus": ("dev",),
+    "pci": ("hostpci",),
+}
+"""The keys that a changed field may write; numbered ones by their prefix."""
+_PARTS = ("net", "mp", "rootfs", "dev", "features", "startup", "hostpci", "ipconfig", "scsi")
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """Keys to write (None: to delete): those of the API, and those that only root may write."""
+
+    plain: Keys
+    root: Keys
+
+    @property
+    def any(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self.plain or self.root)
+
+
+def between(guest: Guest, state: State, paths: Collection[str] | None) -> Edits:
+    """The edits that bring a guest to what is wanted; `paths`: only what these fields may write."""
+    wanted = kinds.wanted(guest, state.config, state.notes)
+    differing = {
+        key: value
+        for key, value in wanted.items()
+        if not _same(key, value, state.config.get(key))
+        if paths is None or _may_write(key, paths)
+    }
+    root = {key for key in differing if _root_only(guest, key, differing[key], state)}
+    return Edits(
+        plain={key: value for key, value in differing.items() if key not in root},
+        root={key: value for key, value in differing.items() if key in root},
+    )
+
+
+def notes(guest: Guest, state: State, stack: str, written: Mapping[str, str | None]) -> Notes:
+    """The notes once these keys are written: what is asked for now, under which key."""
+    known = container.volume_keys(guest, state.config, state.notes) if guest.kind == "lxc" else {}
+    targets = {
+        parse(value, "volume").get("mp"): key
+        for key, value in written.items()
+        if value and key.startswith("mp") and not value.startswith("/")
+    }
+    known |= {v.name: targets[v.target] for v in guest.volumes if v.target in targets}
+    asked = set()
+    if guest.kind == "lxc" and container.raw(guest):
+        asked.add("raw")
+    asked |= {"ha"} if guest.ha is not None else set()
+    asked |= {"description"} if guest.description else set()
+    before = state.notes
+    cleared = "description" in before.asked and not guest.description
+    return replace(
+        before,
+        text=guest.description or ("" if cleared else before.text),
+        stack=stack,
+        making=False,
+        volumes=known,
+        macs=tuple(sorted(nic.name for nic in guest.nics if nic.mac)),
+        asked=tuple(sorted(asked)),
+    )
+
+
+def freed(state: State, volumes: Collection[str]) -> list[str]:
+    """The `unused[n]` keys under which PVE keeps volumes that were taken off just now."""
+    return [key for key, value in indexed(state.config, "unused").items() if value in volumes]
+
+
+def volumes_of(config: Config, keys: Iterable[str]) -> set[str]:
+    """The storage volumes (`local:101/vm-101-disk-1.raw`) behind these mount keys."""
+    found = [parse(str(config.get(key, "")), "volume").get("volume", "") for key in keys]
+    return {volume for volume in found if volume and not volume.startswith("/")}
+
+
+def _may_write(key: str, paths: Collection[str]) -> bool:
+    for path in paths:
+        group = words.split(path)
+        if group.group == "options":
+            prefixes: tuple[str, ...] = (path.partition(".")[2],)
+        else:
+            prefixes = _KEYS.get(path, _KEYS.get(group.group, (group.group,)))
+        if any(key == each or key.rstrip("0123456789") == each for each in prefixes):
+            return True
+    return False
+
+
+def _root_only(guest: Guest, key: str, value: str | None, state: State) -> bool:
+    if guest.kind == "vm":
+        return machine.root_only(key, value, state.config)
+    unprivileged = str(state.config.get("unprivileged", "0")) == "1"
+    return container.root_only(key, value, state.config, unprivileged=unprivileged)
+
+
+def _same(key: str, wanted: str | None, there: object) -> bool:
+    if wanted is None or there is None:
+        return (wanted or "") == ("" if there is None else str(there))
+    if key.rstrip("0123456789") in _PARTS:
+        return parse(wanted, "") == parse(str(there), "")
+    return wanted == str(there)

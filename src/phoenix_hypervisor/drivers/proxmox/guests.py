@@ -1,0 +1,146 @@
+"""Power, snapshots, marks and removal of one stack's guests."""
+
+from dataclasses import dataclass, replace
+
+from phoenix_hypervisor.drivers.proxmox import cluster, container, kinds, state
+from phoenix_hypervisor.drivers.proxmox.api.client import Api
+from phoenix_hypervisor.drivers.proxmox.changing import Changing
+from phoenix_hypervisor.drivers.proxmox.marks import Tags
+from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
+from phoenix_hypervisor.drivers.proxmox.node.guest_file import Aside
+from phoenix_hypervisor.drivers.proxmox.property import flag
+from phoenix_hypervisor.drivers.proxmox.state import State, url
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.desired import Guest
+from phoenix_hypervisor.model.driver import Tell
+from phoenix_hypervisor.model.errors import Conflict, DriverError, NotFound, TimedOut
+
+_SHUTDOWN_S = 90
+_STOP_S = 120.0
+_DELETE_S = 600.0
+_SNAPSHOT_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Guests:
+    """The guests that bear the stack's mark."""
+
+    api: Api
+    channels: Channels
+    changing: Changing
+    stack: str
+
+    async def start(self, address: Address, tell: Tell) -> State:
+        """Starts it, where it doesn't run yet."""
+        now = await self.changing.own(address)
+        if not await self.runs(now):
+            tell("starting")
+            await self.api.run("POST", url(now.node, address, "status", "start"), tell, 300.0)
+        return now
+
+    async def stop(self, address: Address, tell: Tell) -> None:
+        """Shuts down; a guest that has not stopped in time, hard."""
+        now = await self.changing.own(address)
+        if not await self.runs(now):
+            return
+        tell("shutting down")
+        where = url(now.node, address, "status", "shutdown")
+        try:
+            await self.api.run("POST", where, tell, _STOP_S, timeout=_SHUTDOWN_S)
+        except (DriverError, TimedOut) as error:
+            if not await self.runs(now):
+                return
+            if isinstance(error, Conflict):
+                raise
+            tell(f"it did not shut down ({error}): stopping hard")
+            await self.api.run("POST", url(now.node, address, "status", "stop"), tell, _STOP_S)
+
+    async def delete(self, address: Address, tell: Tell) -> None:
+        """Removes it with its disks; one that is gone already is no error."""
+        try:
+            now = await self.changing.own(address)
+        except NotFound:
+            return
+        if flag(now.config.get("protection")):
+            raise Conflict(
+                f"{address} is protected",
+                hint="set `protected` to false and apply before deleting it",
+            )
+        if await self.runs(now):
+            tell("stopping hard")
+            await self.api.run("POST", url(now.node, address, "status", "stop"), tell, _STOP_S)
+        tell("deleting")
+        await self.api.run("DELETE", url(now.node, address), tell, _DELETE_S, purge=True)
+
+    async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
+        """Takes a snapshot; one of the same name goes first.
+
+        Where the storage can't (a container on plain folders), the guest itself, which rests,
+        stands for it: the notes say so, and clones are made from its current state.
+        """
+        now = await self.changing.own(address)
+        there = [str(row["name"]) for row in await self.api.get(url(now.node, address, "snapshot"))]
+        if name in there:
+            tell(f"removing the old snapshot {name}")
+            where = url(now.node, address, "snapshot", name)
+            await self.api.run("DELETE", where, tell, _SNAPSHOT_S)
+        binds = kinds.is_container(now) and bool(container.bind_keys(now.config))
+        channel = self.channels.of(now.node)
+        async with Aside(channel, now.vmid, binds, f"a snapshot of {address} with bind mounts"):
+            where = url(now.node, address, "feature")
+            can = (await self.api.get(where, feature="snapshot")).get("hasFeature")
+            if can:
+                tell(f"taking the snapshot {name}")
+                where = url(now.node, address, "snapshot")
+                await self.api.run("POST", where, tell, _SNAPSHOT_S, snapname=name)
+        if not can:
+            await self._freeze(address, name, tell)
+
+    async def _freeze(self, address: Address, name: str, tell: Tell) -> None:
+        now = await self.changing.own(address)
+        if await self.runs(now):
+            raise DriverError(
+                f"{address}: its storage can't take snapshots, and it runs",
+                hint="put its disk on ZFS, LVM-thin or btrfs",
+            )
+        tell("its storage can't take snapshots: it rests, and stands for itself")
+        frozen = {**now.notes.frozen, name: now.tags.fingerprint or ""}
+        notes = replace(now.notes, frozen=frozen)
+        await self.changing.write(now, {"description": notes.write(now.vmid)})
+
+    async def mark(self, address: Address, fingerprint: str | None) -> None:
+        """Records what is configured inside, in a tag: a rollback takes it along."""
+        now = await self.changing.own(address)
+        tags = Tags(self.stack, now.tags.complete, fingerprint, now.tags.others)
+        await self._tag(now, tags)
+
+    async def adopt(self, guest: Guest) -> None:
+        """Marks a guest that no stack owns; nothing else of it is changed."""
+        now = await self.changing.read(guest.address)
+        if now.stack not in (None, self.stack):
+            raise Conflict(f"{guest.address} belongs to the stack {now.stack}: left alone")
+        notes = replace(
+            now.notes,
+            stack=self.stack,
+            volumes=container.volume_keys(guest, now.config, now.notes)
+            if guest.kind == "lxc"
+            else {},
+        )
+        tags = Tags(self.stack, complete=True, others=now.tags.others)
+        await self.changing.write(
+            now, {"tags": tags.write(now.vmid), "description": notes.write(now.vmid)}
+        )
+
+    async def runs(self, now: State) -> bool:
+        """Whether it runs, asked now."""
+        told = await self.api.get(url(now.node, now.address, "status", "current"))
+        return bool(told.get("status") == "running")
+
+    async def find(self, address: Address) -> State:
+        """Any guest, wherever it is."""
+        return await state.read(self.api, await cluster.find(self.api, address))
+
+    async def _tag(self, now: State, tags: Tags) -> None:
+        text = tags.write(now.vmid)
+        if text != str(now.config.get("tags") or ""):
+            await self.changing.write(now, {"tags": text})

@@ -1,0 +1,130 @@
+"""The inside of guests, as far as the driver goes: ways in, addresses, and when they are ready.
+
+Containers are reached by `lxc-attach` on their node, virtual machines by SSH with a key that
+Phoenix made.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from phoenix_hypervisor.drivers.proxmox import kinds, look, machine_way
+from phoenix_hypervisor.drivers.proxmox.api.client import Api
+from phoenix_hypervisor.drivers.proxmox.guests import Guests
+from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
+from phoenix_hypervisor.drivers.proxmox.node.inside import Inside as Containers
+from phoenix_hypervisor.drivers.proxmox.state import State
+from phoenix_hypervisor.model.desired import Guest
+from phoenix_hypervisor.model.driver import Tell
+from phoenix_hypervisor.model.errors import Conflict, DriverError, TimedOut
+
+_READY_S = 120.0
+_POLL_S = 0.3
+# Waits until the init system has started everything; a container without one is ready at once.
+_READY = """\
+i=0
+while [ $i -lt 900 ]; do
+  case "$(systemctl is-system-running 2>/dev/null)" in running|degraded) exit 0;; esac
+  [ -d /run/systemd/system ] || [ $i -lt 50 ] || exit 0
+  i=$((i+1)); sleep 0.1
+done
+systemctl list-jobs --no-pager >&2
+exit 1
+"""
+_CONSOLE = """\
+lxc-attach -n {id} -- journalctl --boot --no-pager --lines={lines} 2>/dev/null ||
+  tail -n {lines} /var/log/lxc/{id}.log 2>/dev/null || true
+"""
+
+
+class Inside:
+    """What the driver does inside the guests of one stack."""
+
+    def __init__(self, api: Api, channels: Channels, guests: Guests, folder: Path) -> None:
+        self._api = api
+        self._channels = channels
+        self._guests = guests
+        self._containers: dict[str, Containers] = {}
+        self._machines = machine_way.Machines(api, channels, folder)
+
+    async def ready(self, guest: Guest, now: State, tell: Tell) -> None:
+        """Waits until the guest can be worked in and has an address. Raises `TimedOut`."""
+        tell("waiting for the init system")
+        if not kinds.is_container(now):
+            await self._machines.ready(now, tell)
+            return
+        await self._run(now, _READY, _READY_S)
+        if any(nic.address for nic in guest.nics):
+            await self._addressed(now, tell)
+
+    async def addresses(self, now: State, *, running: bool) -> list[str]:
+        """The guest's addresses now; of a machine with DHCP as its agent tells them."""
+        if running and not kinds.is_container(now):
+            return await self._machines.addresses(now)
+        return await look.ips(self._api, now, running=running)
+
+    async def way_in(self, now: State) -> Sequence[str]:
+        """Starts a POSIX shell as root in the guest. Raises `Conflict` where it doesn't run."""
+        if not await self._guests.runs(now):
+            raise Conflict(f"{now.address} does not run", hint="`phoenix apply` starts it")
+        if not kinds.is_container(now):
+            return await self._machines.way_in(now)
+        return await self._of(now).way_in(now.vmid)
+
+    async def terminal(self, now: State) -> Sequence[str]:
+        """Gives a person a shell in the guest."""
+        if not kinds.is_container(now):
+            return await self._machines.terminal(now)
+        return await self._of(now).terminal(now.vmid)
+
+    async def console(self, now: State, lines: int) -> str:
+        """The end of the boot's journal, or of LXC's log where there is none."""
+        if not kinds.is_container(now):
+            return await self._machines.console(now, lines)
+        script = _CONSOLE.format(id=now.vmid, lines=int(lines))
+        answer = await self._channels.of(now.node).run(script, f"the console of {now.address}")
+        return answer.said().out
+
+    def _of(self, now: State) -> Containers:
+        if now.node not in self._containers:
+            self._containers[now.node] = Containers(self._channels.of(now.node))
+        return self._containers[now.node]
+
+    async def _run(self, now: State, script: str, limit_s: float) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *await self._of(now).way_in(now.vmid),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(limit_s):
+                out, err = await process.communicate(script.encode())
+        except TimeoutError:
+            raise TimedOut(
+                f"{now.address}: its init system was not ready within {limit_s:.0f} s"
+            ) from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            error = DriverError(f"{now.address} runs, but can't be worked in")
+            error.detail = err.decode(errors="replace").strip()
+            raise error
+        return out.decode(errors="replace")
+
+    async def _addressed(self, now: State, tell: Tell) -> None:
+        wanted = set(kinds.static_addresses(now))
+        found: list[str] = []
+        clock = asyncio.get_running_loop().time
+        end = clock() + _READY_S
+        while clock() < end:
+            rows = await self._api.get(look.interfaces(now))
+            found = look.interface_addresses(rows or ())
+            if wanted <= set(found) and found:
+                return
+            tell("waiting for its address")
+            await asyncio.sleep(_POLL_S)
+        missing = ", ".join(sorted(wanted - set(found))) or "from DHCP"
+        raise TimedOut(f"{now.address} has no address {missing} after {_READY_S:.0f} s")

@@ -1,0 +1,147 @@
+"""Ways into virtual machines: SSH as root or through sudo, with a key that Phoenix made.
+
+The connection goes through the machine's node, so that its network need not be reachable from
+here. The key lies in the folder's `.phoenix/ssh`, which Git ignores; cloud-init brings the public
+half into the machine. Source: ssh_config(5).
+"""
+
+import asyncio
+import shlex
+from pathlib import Path
+
+from phoenix_hypervisor.drivers.proxmox import kinds
+from phoenix_hypervisor.drivers.proxmox.api.client import Api
+from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
+from phoenix_hypervisor.drivers.proxmox.property import parse
+from phoenix_hypervisor.drivers.proxmox.state import State, url
+from phoenix_hypervisor.model.driver import Tell
+from phoenix_hypervisor.model.errors import DriverError, PhoenixError, TimedOut
+
+USER = "phoenix"
+"""The account in the machine that Phoenix works as, by sudo; made by cloud-init."""
+_READY_S = 280.0
+_POLL_S = 2.0
+_AGENT_S = 10.0
+
+
+class Machines:
+    """The ways into the virtual machines of one folder."""
+
+    def __init__(self, api: Api, channels: Channels, folder: Path) -> None:
+        self._api = api
+        self._channels = channels
+        self._keys = folder / ".phoenix" / "ssh"
+
+    async def way_in(self, now: State) -> tuple[str, ...]:
+        """An argument vector that starts a POSIX shell as root."""
+        return (*await self._ssh(now, "-T"), "sudo", "-n", "sh")
+
+    async def terminal(self, now: State) -> tuple[str, ...]:
+        """The same with a terminal."""
+        return (*await self._ssh(now, "-t"), "sudo", "-n", "-i")
+
+    async def ready(self, now: State, tell: Tell) -> None:
+        """Waits until one can log in and cloud-init has done its work. Raises `TimedOut`."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + _READY_S
+        why = "no address is known"
+        while clock() < end:
+            try:
+                status, why = await self._try(now)
+            except PhoenixError as error:
+                status, why = None, error.message
+            if status == 0:
+                return
+            tell(f"waiting for cloud-init: {why.splitlines()[-1] if why.strip() else 'it works'}")
+            await asyncio.sleep(_POLL_S)
+        raise TimedOut(
+            f"{now.address}: nobody could log in, or cloud-init was not done, in {_READY_S:.0f} s",
+            hint=f"{why.strip()}; `phoenix logs {now.address}` shows its console",
+        )
+
+    async def addresses(self, now: State) -> list[str]:
+        """The fixed addresses; with DHCP those that the guest agent tells, if it answers."""
+        fixed = kinds.static_addresses(now)
+        if fixed:
+            return fixed
+        try:
+            async with asyncio.timeout(_AGENT_S):
+                told = await self._api.get(
+                    url(now.node, now.address, "agent", "network-get-interfaces")
+                )
+        except (DriverError, TimeoutError):
+            return []  # no agent (yet): nothing is known
+        found = [
+            (entry.get("ip-address-type") != "ipv4", str(entry.get("ip-address", "")))
+            for card in told.get("result", ())
+            if card.get("name") != "lo"
+            for entry in card.get("ip-addresses", ())
+        ]
+        return [ip for _, ip in sorted(found) if not ip.startswith(("fe80", "169.254"))]
+
+    async def console(self, now: State, lines: int) -> str:
+        """The end of the boot's journal, read inside."""
+        process = await asyncio.create_subprocess_exec(
+            *await self._ssh(now, "-T"),
+            f"sudo -n journalctl --boot --no-pager --lines={int(lines)}",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        out, _ = await process.communicate()
+        return out.decode(errors="replace")
+
+    async def public_key(self) -> str:
+        """The public half of the key, which is made where there is none yet."""
+        private = self._keys / "id_ed25519"
+        if not private.exists():
+            self._keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+            process = await asyncio.create_subprocess_exec(
+                "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "phoenix", "-f", str(private)
+            )
+            if await process.wait():
+                raise DriverError(f"no SSH key could be made in {self._keys}")
+        return private.with_suffix(".pub").read_text(encoding="utf-8").strip()
+
+    async def _try(self, now: State) -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            *await self._ssh(now, "-T"),
+            "! command -v cloud-init >/dev/null || cloud-init status --wait >/dev/null || true",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            async with asyncio.timeout(_READY_S):
+                out, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return process.returncode, out.decode(errors="replace")
+
+    async def _ssh(self, now: State, terminal: str) -> tuple[str, ...]:
+        await self.public_key()
+        addresses = await self.addresses(now)
+        if not addresses:
+            raise DriverError(
+                f"{now.address} has no address that is known",
+                hint="give it a fixed one, or let its image hold qemu-guest-agent",
+            )
+        channel = self._channels.of(now.node)
+        channel.used.add(now.node, f"the way to {now.address}")
+        through = shlex.join(channel.inside("socat", "-", f"TCP:{addresses[0]}:22"))
+        # Made anew, a machine has another identity and other host keys.
+        identity = parse(str(now.config.get("smbios1", ""))).get("uuid", str(now.vmid))
+        options = {
+            "ProxyCommand": through.replace("%", "%%"),
+            "IdentityFile": str(self._keys / "id_ed25519"),
+            "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": str(self._keys / "known_hosts"),
+            "HostKeyAlias": f"phoenix-{now.vmid}-{identity}",
+            "StrictHostKeyChecking": "accept-new",
+            "BatchMode": "yes",
+            "ConnectTimeout": "20",
+            "LogLevel": "ERROR",
+        }
+        told = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        return ("ssh", terminal, *told, f"{USER}@{addresses[0]}")

@@ -1,0 +1,239 @@
+"""Makes guests: from a template, an image, or as a clone; and clears away what was half made."""
+
+import asyncio
+from dataclasses import dataclass
+
+from phoenix_hypervisor.drivers.proxmox import cluster, container, kinds, machine, state, templates
+from phoenix_hypervisor.drivers.proxmox.api.client import Api, path
+from phoenix_hypervisor.drivers.proxmox.changing import Changing
+from phoenix_hypervisor.drivers.proxmox.cluster import Cluster, Listed
+from phoenix_hypervisor.drivers.proxmox.marks import Notes, Tags
+from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
+from phoenix_hypervisor.drivers.proxmox.node.guest_file import Aside
+from phoenix_hypervisor.drivers.proxmox.property import parse
+from phoenix_hypervisor.drivers.proxmox.state import State, url
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.desired import CloneOf, Guest
+from phoenix_hypervisor.model.driver import Tell
+from phoenix_hypervisor.model.errors import Conflict, NotFound
+
+_MAKE_S = 3600.0
+_INDEPENDENT = ("btrfs", "lvmthin")
+"""Storages whose linked clones don't need their source any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """The making of one stack's guests; `node` is where those go that name none."""
+
+    api: Api
+    channels: Channels
+    changing: Changing
+    stack: str
+    node: str
+
+    async def create(self, guest: Guest, tell: Tell) -> None:
+        """Makes the guest, stopped, and marks it as complete at the very end."""
+        await self._clear(guest.address, tell)
+        seen = await cluster.look(self.api)
+        if isinstance(guest.source, CloneOf):
+            await self._clone(guest, guest.source, seen, tell)
+        elif guest.kind == "lxc":
+            await self._from_template(guest, seen, tell)
+        else:
+            await self._from_image(guest, seen, tell)
+        await self._mark(guest.address, complete=False)
+        await self.changing.bring(guest, None, tell)
+        await self._mark(guest.address, complete=True)
+
+    async def _from_template(self, guest: Guest, seen: Cluster, tell: Tell) -> None:
+        node = guest.node or self.node
+        volume = await templates.ensure(self.api, seen, guest, node, tell)
+        keys = container.wanted(guest, {"unprivileged": int(guest.unprivileged)}, Notes())
+        plain = {
+            key: value
+            for key, value in keys.items()
+            if value is not None
+            and not container.root_only(key, value, {}, unprivileged=guest.unprivileged)
+        }
+        tell(f"creating it on {node} from {volume}")
+        await self.api.run(
+            "POST",
+            path("nodes", node, "lxc"),
+            tell,
+            _MAKE_S,
+            **plain,
+            vmid=guest.id,
+            ostemplate=volume,
+            rootfs=_root(guest, seen, node),
+            unprivileged=guest.unprivileged,
+            tags=self._tags(complete=False).write(guest.id),
+            description=self._making_note(guest),
+        )
+
+    async def _from_image(self, guest: Guest, seen: Cluster, tell: Tell) -> None:
+        node = guest.node or self.node
+        volume = await templates.ensure(self.api, seen, guest, node, tell)
+        storage = _store(guest, seen, node, "images")
+        tell(f"creating it on {node} from {volume}")
+        await self.api.run(
+            "POST",
+            path("nodes", node, "qemu"),
+            tell,
+            _MAKE_S,
+            **machine.wanted(guest, {}),
+            **machine.new_disk(guest, volume, storage),
+            vmid=guest.id,
+            tags=self._tags(complete=False).write(guest.id),
+            description=self._making_note(guest),
+        )
+
+    async def _clone(self, guest: Guest, source: CloneOf, seen: Cluster, tell: Tell) -> None:
+        listed = seen.guests.get(source.address)
+        if listed is None:
+            raise NotFound(f"{source.address}, which {guest.address} is cloned from, is not there")
+        now = await state.read(self.api, listed)
+        if now.stack == self.stack and not now.complete:
+            raise Conflict(f"{source.address} is not complete: it can't be cloned")
+        frozen = source.snapshot in now.notes.frozen
+        snapshot = None if frozen or source.snapshot is None else source.snapshot
+        full = not await self._can_link(guest, now, snapshot, seen)
+        target = guest.node if guest.node not in (None, now.node) else None
+        tell(f"cloning {source.address}" + (f" at {snapshot}" if snapshot else ""))
+        where = url(now.node, now.address, "clone")
+        name = "hostname" if guest.kind == "lxc" else "name"
+        binds = snapshot is None and bool(container.bind_keys(now.config))
+        why = f"a clone of {source.address} with bind mounts"
+        async with Aside(self.channels.of(now.node), now.vmid, binds, why):
+            upid = await self.api.post(
+                where,
+                newid=guest.id,
+                snapname=snapshot,
+                full=full,
+                storage=guest.pool if full else None,
+                target=target if _all_shared(seen, guest, now) else None,
+                description=self._making_note(guest),
+                **{name: guest.name},
+            )
+            await self.api.wait(str(upid), tell, _MAKE_S)  # it holds the source's lock till then
+
+    async def _can_link(
+        self, guest: Guest, source: State, snapshot: str | None, seen: Cluster
+    ) -> bool:
+        """Whether a linked clone can be had, and needs its source no more than a full one does.
+
+        On other storages a linked clone binds its source for ever: only PVE's own templates,
+        which are made for that, are linked there.
+        """
+        disk = kinds.root_disk(source) or "rootfs"
+        pool = parse(str(source.config.get(disk, "")), "volume").get("volume", "").partition(":")[0]
+        storage = seen.storage(pool, source.node)
+        if (
+            guest.pool not in (None, pool)
+            or storage is None
+            or guest.node not in (None, source.node)
+        ):
+            return False
+        if not source.is_template and storage.kind not in _INDEPENDENT:
+            return False
+        where = url(source.node, source.address, "feature")
+        told = await self.api.get(where, feature="clone", snapname=snapshot)
+        return bool(told.get("hasFeature"))
+
+    async def _clear(self, address: Address, tell: Tell) -> None:
+        """Removes what a broken-off making left. Raises `Conflict` for somebody else's guest."""
+        listed = await self._listed(address)
+        if listed is None:
+            return
+        await self._wait_for_tasks(listed, tell)
+        listed = await self._listed(address)
+        if listed is None:
+            return
+        now = await state.read(self.api, listed)
+        mine = now.stack == self.stack or await is_making(self.api, now)
+        if listed.address != address or not mine or (now.stack and now.complete):
+            raise Conflict(
+                f"the id of {address} is taken by {listed.address} “{listed.name}”, "
+                "which is not of this making",
+                hint="give the guest another id, or remove the other one by hand",
+            )
+        tell("removing what is half made")
+        if now.config.get("lock"):
+            await unlock(self.channels, now)
+        await self.api.run(
+            "DELETE", url(now.node, address), tell, purge=True, force=_force(address)
+        )
+
+    async def _listed(self, address: Address) -> Listed | None:
+        seen = await cluster.look(self.api)
+        return seen.at(int(address.partition("/")[2]))
+
+    async def _wait_for_tasks(self, listed: Listed, tell: Tell) -> None:
+        for task in await self.api.active(listed.node, listed.vmid):
+            tell(f"waiting for {task}, which runs since an earlier try")
+            await asyncio.gather(
+                self.api.wait(task.upid, tell, _MAKE_S), return_exceptions=True
+            )  # however it ended: what is there is looked at next
+
+    async def _mark(self, address: Address, *, complete: bool) -> None:
+        now = await self.changing.read(address)
+        tags = Tags(self.stack, complete, None, now.tags.others)
+        await self.changing.write(now, {"tags": tags.write(now.vmid)})
+
+    def _tags(self, *, complete: bool) -> Tags:
+        return Tags(self.stack, complete)
+
+    def _making_note(self, guest: Guest) -> str:
+        return Notes(stack=self.stack, making=True).write(guest.id)
+
+
+async def is_making(api: Api, now: State) -> bool:
+    """Whether a guest that bears no marks yet is one that this user was just creating."""
+    if now.config.get("lock") != "create" or now.stack is not None:
+        return False
+    rows = await api.get(path("nodes", now.node, "tasks"), vmid=now.vmid, limit=1, source="all")
+    return any(str(row.get("user")) == api.user or _token(row) == api.user for row in rows or ())
+
+
+async def unlock(channels: Channels, now: State) -> None:
+    """Takes away the lock of a making that died. The API can't; only `pct` and `qm` can."""
+    tool = "pct" if now.address.startswith("lxc/") else "qm"
+    channel = channels.of(now.node)
+    answer = await channel.run(
+        f"{tool} unlock {now.vmid}", f"the lock of {now.address}, whose making broke off"
+    )
+    if not answer.ok:
+        raise Conflict(
+            f"{now.address} is locked ({now.config.get('lock')}), and {tool} can't unlock it: "
+            f"{answer.words()}",
+            hint=f"on {now.node}: {tool} unlock {now.vmid}",
+        )
+
+
+def _token(row: dict[str, object]) -> str:
+    return f"{row.get('user')}!{row.get('tokenid')}"
+
+
+def _force(address: Address) -> bool | None:
+    return True if address.startswith("lxc/") else None
+
+
+def _root(guest: Guest, seen: Cluster, node: str) -> str:
+    return f"{_store(guest, seen, node, 'rootdir')}:{guest.disk_gb or 8}"
+
+
+def _store(guest: Guest, seen: Cluster, node: str, content: str) -> str:
+    if guest.pool is not None:
+        return guest.pool
+    fits = [s for s in seen.storages if s.node == node and s.active and content in s.content]
+    if not fits:
+        raise NotFound(
+            f"{guest.address}: no storage of {node} holds {content}",
+            hint="name one as `storage_pool`",
+        )
+    return max(fits, key=lambda one: one.free_gb or 0.0).name
+
+
+def _all_shared(seen: Cluster, guest: Guest, source: State) -> bool:
+    storage = seen.storage(guest.pool or "", source.node)
+    return storage is not None and storage.shared

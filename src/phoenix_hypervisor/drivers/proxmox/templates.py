@@ -1,0 +1,176 @@
+"""Templates of containers and images of VMs: found on a storage, or downloaded with a checksum.
+
+Source: the Proxmox VE API documentation, `/nodes/{node}/aplinfo`,
+`/nodes/{node}/storage/{storage}/content` and `…/download-url`.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from phoenix_hypervisor.drivers.proxmox.api.client import Api, path
+from phoenix_hypervisor.drivers.proxmox.cluster import Cluster, Storage
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.desired import Desired, Guest, Image
+from phoenix_hypervisor.model.driver import Tell
+from phoenix_hypervisor.model.errors import DriverError, NotFound
+
+_CONTENT = {"lxc": "vztmpl", "vm": "import"}
+_ENDINGS = (".tar.zst", ".tar.gz", ".tar.xz", ".qcow2", ".img", ".raw", ".vmdk")
+_DOWNLOAD_S = 3600.0
+
+
+async def missing(api: Api, desired: Desired, cluster: Cluster, node: str) -> dict[str, str]:
+    """Of the templates of guests that aren't there yet: those that can't be had, with the reason.
+
+    A web address is only tried when it is used.
+    """
+    wanted: dict[tuple[str, str, str], None] = {}
+    for address, guest in desired.guests.items():
+        if address not in cluster.guests and isinstance(guest.source, Image):
+            wanted[guest.kind, guest.source.template, guest.node or node] = None
+    places = [key for key in wanted if key[2] in cluster.online and not is_url(key[1])]
+    found = await asyncio.gather(*(_find(api, cluster, *key) for key in places))
+    return {
+        f"{kind} {template}": f"there is no template “{template}” on {where}"
+        for (kind, template, where), volume in zip(places, found, strict=True)
+        if volume is None and not await _offered(api, kind, template, where)
+    }
+
+
+async def ensure(api: Api, cluster: Cluster, guest: Guest, node: str, tell: Tell) -> str:
+    """The volume of a guest's template on its node, downloaded where it isn't there yet.
+
+    Raises `NotFound` with what is there instead.
+    """
+    assert isinstance(guest.source, Image)  # noqa: S101 - the caller's own case distinction
+    image = guest.source
+    if is_url(image.template):
+        return await _from_web(api, cluster, guest, node, tell)
+    volume = await _find(api, cluster, guest.kind, image.template, node)
+    if volume is not None:
+        return volume
+    offered = await _offered(api, guest.kind, image.template, node)
+    if offered is None:
+        raise NotFound(
+            f"there is no template “{image.template}” on {node}",
+            hint=f"`pveam update; pveam available` on {node} lists what can be had; "
+            "or name a web address with its `template_checksum`",
+        )
+    storage = _store(cluster, "vztmpl", node)
+    tell(f"downloading {offered} to {storage.name}")
+    where = path("nodes", node, "aplinfo")
+    await api.run("POST", where, tell, _DOWNLOAD_S, storage=storage.name, template=offered)
+    return f"{storage.name}:vztmpl/{offered}"
+
+
+def is_url(template: str) -> bool:
+    """Whether a template is named by a web address."""
+    return template.startswith(("http://", "https://"))
+
+
+def file_name(template: str) -> str:
+    """The file's name in a volume, path or address."""
+    return urlsplit(template).path.rpartition("/")[2] or template.rpartition("/")[2]
+
+
+def best(names: Iterable[str], wanted: str) -> str | None:
+    """The newest file of that name: itself, or one that begins with it (`debian-13-standard`)."""
+    name = file_name(wanted)
+    stem = re.escape(_stem(name))
+    fits = [each for each in names if re.fullmatch(rf"{stem}(?:[_-].*)?", _stem(file_name(each)))]
+    exact = [each for each in fits if file_name(each) == name]
+    return max(exact or fits, key=_version, default=None)
+
+
+def _stem(name: str) -> str:
+    ending = next((each for each in _ENDINGS if name.endswith(each)), "")
+    return name.removesuffix(ending)
+
+
+def _version(name: str) -> list[tuple[int, str]]:
+    parts = re.split(r"(\d+)", file_name(name))
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
+async def _find(api: Api, cluster: Cluster, kind: str, template: str, node: str) -> str | None:
+    content = _CONTENT[kind]
+    if ":" in template:  # a volume: its storage is named
+        storages = [template.partition(":")[0]]
+    else:
+        storages = [
+            one.name
+            for one in cluster.storages
+            if one.node == node and one.active and content in one.content
+        ]
+    volumes: list[str] = []
+    for storage in storages:
+        for kept in (content, "iso") if kind == "vm" else (content,):
+            volumes += await _volumes(api, node, storage, kept)
+    if ":" in template:
+        return template if template in volumes else None
+    return best(volumes, template)
+
+
+async def _volumes(api: Api, node: str, storage: str, content: str) -> list[str]:
+    where = path("nodes", node, "storage", storage, "content")
+    rows: list[Mapping[str, Any]] = await api.get(where, content=content)
+    return [str(row["volid"]) for row in rows or ()]
+
+
+async def _offered(api: Api, kind: str, template: str, node: str) -> str | None:
+    """The file of that name among those that Proxmox itself offers."""
+    if kind != "lxc" or ":" in template:
+        return None
+    rows = await api.get(path("nodes", node, "aplinfo"))
+    return best([str(row.get("template", "")) for row in rows or ()], template)
+
+
+async def _from_web(api: Api, cluster: Cluster, guest: Guest, node: str, tell: Tell) -> str:
+    assert isinstance(guest.source, Image)  # noqa: S101 - the caller's own case distinction
+    image, content = guest.source, _CONTENT[guest.kind]
+    name = file_name(image.template)
+    if guest.kind == "vm" and name.endswith(".img"):
+        name = name.removesuffix(".img") + ".qcow2"  # a cloud image's own format; PVE needs to know
+    storage = _store(cluster, content, node)
+    volume = f"{storage.name}:{content}/{name}"
+    if volume in await _volumes(api, node, storage.name, content):
+        return volume
+    algorithm, _, digest = (image.checksum or "").partition(":")
+    tell(f"downloading {name} to {storage.name}")
+    await api.run(
+        "POST",
+        path("nodes", node, "storage", storage.name, "download-url"),
+        tell,
+        _DOWNLOAD_S,
+        content=content,
+        filename=name,
+        url=image.template,
+        **({"checksum-algorithm": algorithm, "checksum": digest} if digest else {}),
+    )
+    return volume
+
+
+def _store(cluster: Cluster, content: str, node: str) -> Storage:
+    """Where downloads go: `local` where it takes them, else the storage with most room."""
+    fits = [
+        one
+        for one in cluster.storages
+        if one.node == node and one.active and content in one.content
+    ]
+    if not fits:
+        raise DriverError(
+            f"no storage of {node} takes downloads of the kind `{content}`",
+            hint=f"`pvesm set local --content vztmpl,iso,import,snippets,backup` on {node}",
+        )
+    return max(fits, key=lambda one: (one.name == "local", one.free_gb or 0.0))
+
+
+def reason(facts: Mapping[str, Any], address: Address, guest: Guest) -> str | None:
+    """From `Observed.facts`: why a guest's template can't be had, if it can't."""
+    if not isinstance(guest.source, Image):
+        return None
+    told = facts.get("templates", {}).get(f"{guest.kind} {guest.source.template}")
+    return f"{address}: {told}" if told else None
