@@ -41,7 +41,12 @@ async def main() -> None:
     # The test that started this process wrote it.
     job: dict[str, Any] = pickle.load(sys.stdin.buffer)  # noqa: S301
     driver = open_driver(
-        job["driver"], job["target"], job["stack"], environ=job["environ"], folder=job["folder"]
+        job["driver"],
+        job["target"],
+        job["stack"],
+        environ=job["environ"],
+        folder=job["folder"],
+        reveal=lambda name: str(job["environ"][name]),
     )
     async with driver:
         await {"hold": hold, "create": create}[job["action"]](driver, job)

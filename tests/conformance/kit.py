@@ -11,6 +11,7 @@ from typing import Any
 from phoenix_hypervisor.drivers import open_driver
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.change import Impact
 from phoenix_hypervisor.model.desired import (
     Boot,
     Bridge,
@@ -33,7 +34,10 @@ class Kit(ABC):
     """One target for the suite, with a stack, pool, bridge and subnet of its own.
 
     `folder` must exist; mounts are made from it. `raw` is a raw option that the target takes.
-    `left_out` names fields that the target's `project` leaves out.
+    `left_out` names fields that the target's `project` leaves out. `costs` are impacts of
+    variations, by their title, that this target has of its own; `fixed` are titles of those that
+    it can only have by making the guest anew.
+    Named secrets are in `environ`.
     """
 
     driver: str
@@ -47,6 +51,8 @@ class Kit(ABC):
     environ: Mapping[str, str] = field(default_factory=dict)
     raw: tuple[str, str] = ("lxc.environment", "CONFORMANCE=1")
     left_out: frozenset[str] = frozenset()
+    costs: Mapping[str, Impact] = field(default_factory=dict)
+    fixed: frozenset[str] = frozenset()
     first_id: int = 7100
 
     @property
@@ -62,6 +68,7 @@ class Kit(ABC):
             self.stack if stack is None else stack,
             environ=self.environ,
             folder=self.folder,
+            reveal=lambda name: self.environ[name],
         )
 
     @abstractmethod

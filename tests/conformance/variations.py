@@ -176,6 +176,11 @@ VARIATIONS = (
 )
 
 
+def cost(variation: Variation, kit: Kit) -> Impact:
+    """What it costs on this target."""
+    return kit.costs.get(variation.title, variation.impact)
+
+
 def expected(variation: Variation, kit: Kit) -> set[str]:
     """The paths that must show as changed on this target."""
     return {path.replace("{raw}", kit.raw[0]) for path in variation.paths} - kit.left_out

@@ -20,7 +20,8 @@ Reveal = Callable[[str], str]
 """Gives a named secret's value, or raises `SecretMissing`."""
 
 
-def _nothing(name: str) -> str:
+def no_secrets(name: str) -> str:
+    """Where there are none. Raises `SecretMissing`."""
     raise SecretMissing(f"the secret {name} has no value")
 
 
@@ -37,7 +38,7 @@ def open_driver(
     *,
     environ: Mapping[str, str],
     folder: Path,
-    reveal: Reveal = _nothing,
+    reveal: Reveal = no_secrets,
 ) -> Driver:
     """The driver `name`, not yet connected (enter it with `async with`).
 

@@ -20,6 +20,7 @@ _PROFILE = "lxc.apparmor.profile"
 _NVIDIA = "/dev/nvidia"
 _NVIDIA_SHARED = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
 _ROOT_ONLY = ("dev", "hookscript")
+_ALIKE = ("net", "mp", "dev")
 
 
 def wanted(guest: Guest, config: Config, notes: Notes) -> Keys:
@@ -39,6 +40,7 @@ def wanted(guest: Guest, config: Config, notes: Notes) -> Keys:
     }
     if guest.swap_mb is not None:
         keys["swap"] = str(guest.swap_mb)
+    config = {**config, **_numbered(guest)}  # their numbers are taken
     keys |= network.wanted(guest, config)
     keys |= _mounts(guest, config, notes)
     keys |= _devices(guest, config)
@@ -92,8 +94,12 @@ def bind_keys(config: Config) -> list[str]:
 def fields(config: Config, guest: Guest | None, notes: Notes) -> dict[str, Json]:
     """What a configuration shows. `guest` is what the files ask for: it tells what counts.
 
-    It is read into a `Guest`, so that both sides of a comparison pass through the same words.
+    It is read into a `Guest`, so that both sides of a comparison pass through the same words. A
+    card or device that the files give as a raw option (`net1`) is compared as that alone; a disk
+    without a size, on plain folders, is as large as anybody asks.
     """
+    said = _numbered(guest) if guest is not None else {}
+    whole, config = config, {key: each for key, each in config.items() if key not in said}
     root = parse(str(config.get("rootfs", "")), "volume")
     start = parse(str(config.get("startup", "")), "order")
     pairs = raw_pairs(config)
@@ -109,7 +115,7 @@ def fields(config: Config, guest: Guest | None, notes: Notes) -> dict[str, Json]
         cores=int(str(config.get("cores", 0))),
         swap_mb=int(str(config.get("swap", 512))),
         pool=root.get("volume", "").partition(":")[0] or None,
-        disk_gb=size_gb(root.get("size")),
+        disk_gb=size_gb(root.get("size")) or (guest.disk_gb if guest is not None else None),
         nics=network.seen(config, guest, notes),
         mounts=_seen_mounts(config),
         volumes=_seen_volumes(config, guest, notes),
@@ -125,7 +131,7 @@ def fields(config: Config, guest: Guest | None, notes: Notes) -> dict[str, Json]
     )
     shown = words.guest_fields(seen)
     for key in dict(guest.options) if guest else ():
-        shown[f"options.{key}"] = _option(key, config)
+        shown[f"options.{key}"] = _option(key, whole)
     return shown
 
 
@@ -143,6 +149,12 @@ def projected(guest: Guest) -> dict[str, Json]:
 def startup(guest: Guest) -> str | None:
     """`order=1,up=5`, or None where the files leave the order open."""
     return text({"order": guest.boot.order, "up": guest.boot.delay_s}) or None
+
+
+def _numbered(guest: Guest) -> dict[str, str]:
+    """The raw options that are one of several alike: cards, mounts, devices."""
+    found = {key: value for key, value in guest.options if key.rstrip("0123456789") in _ALIKE}
+    return {key: value for key, value in found.items() if key not in _ALIKE}
 
 
 def _features(guest: Guest, before: str) -> str | None:

@@ -59,9 +59,11 @@ class Inside:
 
     async def addresses(self, now: State, *, running: bool) -> list[str]:
         """The guest's addresses now; of a machine with DHCP as its agent tells them."""
-        if running and not kinds.is_container(now):
+        if not running:
+            return []
+        if not kinds.is_container(now):
             return await self._machines.addresses(now)
-        return await look.ips(self._api, now, running=running)
+        return await look.ips(self._api, now)
 
     async def way_in(self, now: State) -> Sequence[str]:
         """Starts a POSIX shell as root in the guest. Raises `Conflict` where it doesn't run."""

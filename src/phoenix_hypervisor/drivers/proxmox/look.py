@@ -23,7 +23,7 @@ from phoenix_hypervisor.drivers.proxmox.api.client import Api, path
 from phoenix_hypervisor.drivers.proxmox.cluster import Cluster, Listed
 from phoenix_hypervisor.drivers.proxmox.marks import Tags
 from phoenix_hypervisor.drivers.proxmox.permissions import Permissions
-from phoenix_hypervisor.drivers.proxmox.state import State, read, url, with_raw
+from phoenix_hypervisor.drivers.proxmox.state import State, is_making, read, url, with_raw
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Capacity, Desired, Guest, Json
@@ -126,12 +126,17 @@ async def _guest(
         return await _guest(api, now, desired, stack, seen) if now.node != one.node else "it moves"
     except DriverError as error:
         return error.message
-    if state.stack != stack:
+    if state.stack is None and await is_making(api, state):
+        return replace(_foreign(one, state), stack=stack, complete=False)
+    guest = desired.guests.get(one.address)
+    # One that nobody manages is read as a whole too: it may be taken over (`adopt`).
+    if state.stack != stack and (state.stack is not None or guest is None):
         return _foreign(one, state)
-    return await _own(api, one, state, desired.guests.get(one.address))
+    return await whole(api, one, state, guest)
 
 
-async def _own(api: Api, one: Listed, state: State, guest: Guest | None) -> SeenGuest:
+async def whole(api: Api, one: Listed, state: State, guest: Guest | None) -> SeenGuest:
+    """All of a guest; `guest` is what the files ask for, which tells what counts."""
     if guest is not None and guest.kind == "lxc" and container.raw(guest):
         state = await with_raw(api, state)
     running = one.status == "running"
@@ -140,14 +145,14 @@ async def _own(api: Api, one: Listed, state: State, guest: Guest | None) -> Seen
     fields = kinds.fields(state, guest) | {"firewall": filtered, "node": one.node}
     return SeenGuest(
         address=one.address,
-        name=one.name,
+        name=str(fields.get("name") or one.name),  # the list of everything lags behind
         state=_state(one),
         stack=state.stack,
         complete=state.complete,
         fields=fields,
         fingerprint=state.tags.fingerprint,
         snapshots=taken,
-        addresses=tuple(await ips(api, state, running=running)),
+        addresses=tuple(await ips(api, state)) if running else (),
         protected=bool(fields.get("protected")),
         place=one.node,
         pending=state.pending,
@@ -155,9 +160,9 @@ async def _own(api: Api, one: Listed, state: State, guest: Guest | None) -> Seen
     )
 
 
-async def ips(api: Api, state: State, *, running: bool) -> list[str]:
-    """A guest's addresses: the fixed ones; of a running container with DHCP those it has."""
-    if not running or state.address.startswith("vm/") or not network.asks_dhcp(state.config):
+async def ips(api: Api, state: State) -> list[str]:
+    """A running guest's addresses: the fixed ones; of a container with DHCP those it has."""
+    if state.address.startswith("vm/") or not network.asks_dhcp(state.config):
         return kinds.static_addresses(state)
     rows = await api.get(interfaces(state))
     return interface_addresses(rows or ())

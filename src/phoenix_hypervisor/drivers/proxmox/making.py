@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from phoenix_hypervisor.drivers.proxmox import cluster, container, kinds, machine, state, templates
-from phoenix_hypervisor.drivers.proxmox.api.client import Api, path
+from phoenix_hypervisor.drivers.proxmox.api.client import Api, Param, path
 from phoenix_hypervisor.drivers.proxmox.changing import Changing
 from phoenix_hypervisor.drivers.proxmox.cluster import Cluster, Listed
 from phoenix_hypervisor.drivers.proxmox.marks import Notes, Tags
@@ -15,9 +15,10 @@ from phoenix_hypervisor.drivers.proxmox.state import State, url
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import CloneOf, Guest
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import Conflict, NotFound
+from phoenix_hypervisor.model.errors import Conflict, NotFound, UnknownOutcome
 
 _MAKE_S = 3600.0
+_LOOKS, _LOOK_PAUSE_S = 6, 1.0
 _INDEPENDENT = ("btrfs", "lvmthin")
 """Storages whose linked clones don't need their source any more."""
 
@@ -35,6 +36,19 @@ class Making:
     async def create(self, guest: Guest, tell: Tell) -> None:
         """Makes the guest, stopped, and marks it as complete at the very end."""
         await self._clear(guest.address, tell)
+        try:
+            await self._make(guest, tell)
+        except Conflict:
+            # An earlier try, killed just now, may still have had its request on the way.
+            if not await self._is_half_made(guest.address):
+                raise
+            await self._clear(guest.address, tell)
+            await self._make(guest, tell)
+        await self._mark(guest.address, complete=False)
+        await self.changing.bring(guest, None, tell)
+        await self._mark(guest.address, complete=True)
+
+    async def _make(self, guest: Guest, tell: Tell) -> None:
         seen = await cluster.look(self.api)
         if isinstance(guest.source, CloneOf):
             await self._clone(guest, guest.source, seen, tell)
@@ -42,9 +56,6 @@ class Making:
             await self._from_template(guest, seen, tell)
         else:
             await self._from_image(guest, seen, tell)
-        await self._mark(guest.address, complete=False)
-        await self.changing.bring(guest, None, tell)
-        await self._mark(guest.address, complete=True)
 
     async def _from_template(self, guest: Guest, seen: Cluster, tell: Tell) -> None:
         node = guest.node or self.node
@@ -57,11 +68,10 @@ class Making:
             and not container.root_only(key, value, {}, unprivileged=guest.unprivileged)
         }
         tell(f"creating it on {node} from {volume}")
-        await self.api.run(
-            "POST",
+        await self._send(
+            guest.address,
             path("nodes", node, "lxc"),
             tell,
-            _MAKE_S,
             **plain,
             vmid=guest.id,
             ostemplate=volume,
@@ -76,11 +86,10 @@ class Making:
         volume = await templates.ensure(self.api, seen, guest, node, tell)
         storage = _store(guest, seen, node, "images")
         tell(f"creating it on {node} from {volume}")
-        await self.api.run(
-            "POST",
+        await self._send(
+            guest.address,
             path("nodes", node, "qemu"),
             tell,
-            _MAKE_S,
             **machine.wanted(guest, {}),
             **machine.new_disk(guest, volume, storage),
             vmid=guest.id,
@@ -105,8 +114,10 @@ class Making:
         binds = snapshot is None and bool(container.bind_keys(now.config))
         why = f"a clone of {source.address} with bind mounts"
         async with Aside(self.channels.of(now.node), now.vmid, binds, why):
-            upid = await self.api.post(
+            await self._send(  # its task holds the source's lock to the end
+                guest.address,
                 where,
+                tell,
                 newid=guest.id,
                 snapname=snapshot,
                 full=full,
@@ -115,7 +126,6 @@ class Making:
                 description=self._making_note(guest),
                 **{name: guest.name},
             )
-            await self.api.wait(str(upid), tell, _MAKE_S)  # it holds the source's lock till then
 
     async def _can_link(
         self, guest: Guest, source: State, snapshot: str | None, seen: Cluster
@@ -140,6 +150,30 @@ class Making:
         told = await self.api.get(where, feature="clone", snapname=snapshot)
         return bool(told.get("hasFeature"))
 
+    async def _send(self, address: Address, where: str, tell: Tell, **params: Param) -> None:
+        """Has PVE make the guest, and waits for it.
+
+        Where the answer was lost, it is looked whether the guest was made all the same: a good one
+        is not thrown away. Raises `UnknownOutcome` where that can't be seen.
+        """
+        try:
+            await self.api.run("POST", where, tell, _MAKE_S, **params)
+        except UnknownOutcome:
+            tell("the answer was lost: looking what is true")
+            if not await self._was_made(address, tell):
+                raise
+
+    async def _was_made(self, address: Address, tell: Tell) -> bool:
+        for _ in range(_LOOKS):
+            listed = await self._listed(address)
+            if listed is not None and listed.address == address:
+                await self._wait_for_tasks(listed, tell)
+                now = await self.changing.read(address)
+                made = now.stack == self.stack and now.config.get("lock") is None
+                return made and kinds.root_disk(now) in now.config
+            await asyncio.sleep(_LOOK_PAUSE_S)
+        return False
+
     async def _clear(self, address: Address, tell: Tell) -> None:
         """Removes what a broken-off making left. Raises `Conflict` for somebody else's guest."""
         listed = await self._listed(address)
@@ -150,8 +184,7 @@ class Making:
         if listed is None:
             return
         now = await state.read(self.api, listed)
-        mine = now.stack == self.stack or await is_making(self.api, now)
-        if listed.address != address or not mine or (now.stack and now.complete):
+        if listed.address != address or not await self._is_ours_unfinished(now):
             raise Conflict(
                 f"the id of {address} is taken by {listed.address} “{listed.name}”, "
                 "which is not of this making",
@@ -163,6 +196,17 @@ class Making:
         await self.api.run(
             "DELETE", url(now.node, address), tell, purge=True, force=_force(address)
         )
+
+    async def _is_half_made(self, address: Address) -> bool:
+        listed = await self._listed(address)
+        if listed is None or listed.address != address:
+            return False
+        return await self._is_ours_unfinished(await state.read(self.api, listed))
+
+    async def _is_ours_unfinished(self, now: State) -> bool:
+        if now.stack is None:
+            return await state.is_making(self.api, now)
+        return now.stack == self.stack and not now.complete
 
     async def _listed(self, address: Address) -> Listed | None:
         seen = await cluster.look(self.api)
@@ -187,14 +231,6 @@ class Making:
         return Notes(stack=self.stack, making=True).write(guest.id)
 
 
-async def is_making(api: Api, now: State) -> bool:
-    """Whether a guest that bears no marks yet is one that this user was just creating."""
-    if now.config.get("lock") != "create" or now.stack is not None:
-        return False
-    rows = await api.get(path("nodes", now.node, "tasks"), vmid=now.vmid, limit=1, source="all")
-    return any(str(row.get("user")) == api.user or _token(row) == api.user for row in rows or ())
-
-
 async def unlock(channels: Channels, now: State) -> None:
     """Takes away the lock of a making that died. The API can't; only `pct` and `qm` can."""
     tool = "pct" if now.address.startswith("lxc/") else "qm"
@@ -208,10 +244,6 @@ async def unlock(channels: Channels, now: State) -> None:
             f"{answer.words()}",
             hint=f"on {now.node}: {tool} unlock {now.vmid}",
         )
-
-
-def _token(row: dict[str, object]) -> str:
-    return f"{row.get('user')}!{row.get('tokenid')}"
 
 
 def _force(address: Address) -> bool | None:

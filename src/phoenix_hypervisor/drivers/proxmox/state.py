@@ -105,3 +105,15 @@ def from_rows(address: Address, node: str, rows: Iterable[Mapping[str, Any]]) ->
         elif "value" in row:
             config[key] = row["value"]
     return State(address, node, config, tuple(sorted(pending)))
+
+
+async def is_making(api: Api, now: State) -> bool:
+    """Whether a guest that bears no marks yet is one that this user was just creating."""
+    if now.config.get("lock") != "create" or now.stack is not None:
+        return False  # only the lock is written at first
+    rows = await api.get(path("nodes", now.node, "tasks"), vmid=now.vmid, limit=1, source="all")
+    return any(str(row.get("user")) == api.user or _token(row) == api.user for row in rows or ())
+
+
+def _token(row: dict[str, object]) -> str:
+    return f"{row.get('user')}!{row.get('tokenid')}"

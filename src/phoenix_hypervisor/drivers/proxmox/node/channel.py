@@ -19,16 +19,20 @@ from phoenix_hypervisor.shell import Answer, Shell
 
 _AT_ONCE = 3
 _NO_COMMAND = 127
+# A command of the user's may give any environment: tools are found, and speak English.
+_PREPARE = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin LC_ALL=C.UTF-8; export PATH LC_ALL\n"
 
 
 class Channel:
     """Root on `node`. Opened by its first use; safe for concurrent use in one event loop."""
 
-    def __init__(self, node: str, way: Way, used: Used) -> None:
+    def __init__(self, node: str, way: Way, used: Used, *, same_name: bool = False) -> None:
+        """`same_name`: what is reached must call itself as the node; else it may do so or not."""
         self.node = node
         self.used = used
         self.label = way.label
         self._way = way
+        self._same_name = same_name
         self._free = asyncio.Semaphore(_AT_ONCE)
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=f"node-{node}")
         self._idle: list[Shell] = []
@@ -51,7 +55,7 @@ class Channel:
         """
         self.used.add(self.node, why)
         await self._check_root()
-        return await self._on_a_shell(script, timeout_s, stdin)
+        return await self._on_a_shell(_PREPARE + script, timeout_s, stdin)
 
     async def api(
         self, method: str, path: str, why: str, /, *, timeout_s: float = 600, **params: Param
@@ -81,7 +85,8 @@ class Channel:
             raise pvesh.refused(method, path, said.err or said.out)
         data = pvesh.answer(said.out)
         if (upid := pvesh.upid(data)) and method.upper() != "GET":
-            await self._check_task(method, path, upid, said.err + said.out, why)
+            log = said.err + said.out.rpartition(f'"{upid}"')[0]
+            await self._check_task(method, path, upid, log, why)
         return data
 
     def inside(self, *command: str) -> tuple[str, ...]:
@@ -107,13 +112,20 @@ class Channel:
         await asyncio.shield(self._is_root)
 
     async def _ask_root(self) -> None:
-        said = (await self._on_a_shell("id -u", 30, b"")).said()
-        if said.out.strip() != "0":
+        said = (await self._on_a_shell("id -u; hostname", 30, b"")).said()
+        user, _, name = said.out.strip().partition("\n")
+        if user != "0":
             raise Denied(
-                f"{self.label} gives a shell of user {said.out.strip() or said.err.strip()}, "
-                f"not of root, on {self.node}",
+                f"{self.label} gives a shell of user {user or said.err.strip()}, not of root, "
+                f"on {self.node}",
                 missing="root",
                 hint="take root as hypervisor.ssh.user, or a command that becomes root (sudo -n)",
+            )
+        if self._same_name and name.partition(".")[0] != self.node:
+            raise Unreachable(
+                f"{self.label} leads to {name}, and not to {self.node}",
+                hint="let the command hold {node} or {host}, which become the node's name and "
+                "address",
             )
 
     async def _on_a_shell(self, script: str, timeout_s: float, stdin: bytes) -> Answer:

@@ -35,7 +35,9 @@ class Channels:
         """The node's channel; nothing is started yet."""
         if node not in self._open:
             way = ways.choose(node, self.host(node), self._options)
-            self._open[node] = Channel(node, way, self.used)
+            # One command for all nodes leads to one of them: never work on a wrong one.
+            same_name = node != self._main and self._options.command is not None
+            self._open[node] = Channel(node, way, self.used, same_name=same_name)
         return self._open[node]
 
     def host(self, node: str) -> str:

@@ -25,7 +25,9 @@ def attach(vmid: int, *command: str, term: str = "dumb") -> tuple[str, ...]:
 def pct_exec(vmid: int, *command: str, term: str = "dumb") -> tuple[str, ...]:
     """The same by `pct exec`, which has no words for the environment in all releases."""
     variables = [f"{name}={value}" for name, value in _set(term)]
-    return ("pct", "exec", str(vmid), "--", "env", "-i", *variables, *command)
+    # pct lies in /usr/sbin, which not every way to root has in its PATH.
+    start = ("env", f"PATH={_ENVIRONMENT['PATH']}", "pct", "exec", str(vmid), "--")
+    return (*start, "env", "-i", *variables, *command)
 
 
 class Inside:

@@ -1,0 +1,44 @@
+"""What Phoenix's token has to be allowed, and why: for the plan, the doctor and the documentation.
+
+Source: the Proxmox VE documentation, "Permission Management", and each endpoint's own check.
+"""
+
+from collections.abc import Mapping
+
+USER = "phoenix@pve"
+TOKEN = "phoenix@pve!phoenix"  # noqa: S105 - its name, no secret
+
+PRIVILEGES: Mapping[str, str] = {
+    "Datastore.AllocateSpace": "disks and volumes of guests on the storages",
+    "Datastore.AllocateTemplate": "templates and images are downloaded to a storage",
+    "Datastore.Audit": "which storages there are, their room and their templates",
+    "Mapping.Use": "PCI cards given to virtual machines by a mapping",
+    "SDN.Use": "guests' cards on the bridges",
+    "Sys.AccessNetwork": "templates and images from a web address",
+    "Sys.Audit": "nodes, the cluster's state, the HA manager's",
+    "VM.Allocate": "guests are made and removed; nesting",
+    "VM.Audit": "guests are looked at",
+    "VM.Clone": "guests are cloned from one another",
+    "VM.Config.CDROM": "the cloud-init drive of virtual machines",
+    "VM.Config.CPU": "cores",
+    "VM.Config.Cloudinit": "users, keys and addresses of virtual machines",
+    "VM.Config.Disk": "disks, volumes and their sizes",
+    "VM.Config.HWType": "the hardware of virtual machines, PCI cards",
+    "VM.Config.Memory": "memory and swap",
+    "VM.Config.Network": "cards, addresses, names, the firewall",
+    "VM.Config.Options": "marks, start order, protection",
+    "VM.GuestAgent.Audit": "the addresses of virtual machines with DHCP",
+    "VM.Migrate": "guests move to the node that the files name",
+    "VM.PowerMgmt": "guests are started and stopped",
+    "VM.Snapshot": "snapshots that clones are made from",
+}
+"""Privilege -> what it is for. All of them on `/`, by one role."""
+
+BASE: tuple[str, ...] = tuple(PRIVILEGES)
+"""The role's privileges."""
+
+ON_DEMAND: Mapping[str, str] = {
+    "Sys.Console": "guests under the HA manager (`ha`)",
+    "Sys.Modify": "privileged containers (`unprivileged`: false)",
+}
+"""What only some folders need: not in the role, and asked for by the plan where it is."""
