@@ -7,8 +7,11 @@ folder=examples/quickstart
 
 if on_proxmox; then
     say "this is a Proxmox node: Incus is not installed, since it would remove Proxmox's own LXC."
-    say "To apply a folder to this node instead, as soon as the proxmox driver is there (not yet):"
-    say "    lab/venv.sh && .venv/bin/phoenix --dir FOLDER --on proxmox apply"
+    say "To work with this node instead (docs/proxmox.md), as root on it:"
+    say "    lab/venv.sh"
+    say "    .venv/bin/phoenix --on proxmox doctor                      # what is missing"
+    say "    .venv/bin/phoenix --on proxmox discover --write FOLDER     # its guests as files"
+    say "    .venv/bin/phoenix --dir FOLDER plan                        # and: adopt, apply"
     exit 1
 fi
 lab/venv.sh

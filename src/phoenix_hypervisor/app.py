@@ -13,10 +13,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from phoenix_hypervisor import drivers, features, observe
 from phoenix_hypervisor.apply.means import Means
 from phoenix_hypervisor.apply.walk import Walk
+from phoenix_hypervisor.config.desire import stack_name
+from phoenix_hypervisor.config.folder import FILES
 from phoenix_hypervisor.config.load import Loaded, Vocabulary, load
 from phoenix_hypervisor.config.secrets import Secrets
 from phoenix_hypervisor.configure import fingerprint
@@ -24,13 +27,14 @@ from phoenix_hypervisor.configure.runner import Configurator
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.check import Check, Outcome
-from phoenix_hypervisor.model.desired import Desired, Guest
+from phoenix_hypervisor.model.desired import Desired, Guest, Target
 from phoenix_hypervisor.model.driver import Driver, Run, Tell
 from phoenix_hypervisor.model.errors import ConfigError, PhoenixError, UsageError
 from phoenix_hypervisor.model.event import Emit, Event, EventKind, Failure, Report
 from phoenix_hypervisor.model.observed import GuestState, Observed, SeenGuest
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.model.problem import Problem
+from phoenix_hypervisor.plan import adopt as adopting
 from phoenix_hypervisor.plan import make as planning
 from phoenix_hypervisor.plan.as_json import refuse_if_moved
 from phoenix_hypervisor.plan.options import Options
@@ -94,6 +98,23 @@ class Session:
         wanted = None if words is None else self._resolve_all(words, observed)
         return planning.destroy(self.desired, observed, self.driver, wanted), observed
 
+    async def plan_adopt(self, words: Sequence[str], *, configured: bool) -> tuple[Plan, Observed]:
+        """What taking these guests of the files over would do; no words: all that nobody manages.
+
+        `configured`: their inside is taken as being as the files say. Raises `UsageError`.
+        """
+        observed = await observe.observe(self.desired, self.driver)
+        wanted = self.resolve(words) if words else self._unmanaged(observed)
+        prints = self._fingerprints()
+        plan = adopting.make(
+            self.desired, observed, self.driver, wanted, prints, configured=configured
+        )
+        return plan, observed
+
+    def _unmanaged(self, observed: Observed) -> frozenset[Address]:
+        there = (observed.guests.get(address) for address in self.desired.guests)
+        return frozenset(seen.address for seen in there if seen and seen.stack is None)
+
     async def renew(self, saved: Plan, options: Options) -> tuple[Plan, Observed]:
         """The saved plan, if the world is still as it was. Raises `PlanStale`."""
         now, observed = await self.plan(options)
@@ -131,8 +152,17 @@ class Session:
             )
             return fingerprint.overall(parts)
 
+        recorded = any(step.name == "record" for change in plan.changes for step in change.steps)
         async with configurator:
-            means = Means(self.desired, observed, self.driver, configure, self._wait, parallel)
+            means = Means(
+                self.desired,
+                observed,
+                self.driver,
+                configure,
+                self._wait,
+                parallel,
+                fingerprints=self._fingerprints() if recorded else {},
+            )
             report = await Walk(plan, means, emit).run()
         return await self._verify(plan, report, emit, then_verify) if report.ok else report
 
@@ -300,31 +330,50 @@ def read(folder: Path, on: str | None, environ: Mapping[str, str]) -> Loaded:
 
 @asynccontextmanager
 async def session(
-    folder: Path, on: str | None, environ: Mapping[str, str]
+    folder: Path,
+    on: str | None,
+    environ: Mapping[str, str],
+    given: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Session]:
-    """Opens a folder on its target. Raises `ConfigError` with all problems of bad files."""
-    loaded = read(folder, on, environ)
-    if loaded.desired is None:
-        raise ConfigError(f"the files in {folder} have errors", loaded.problems)
-    desired = _with_feature_checks(loaded.desired)
-    name = on or desired.target.driver or _default_driver()
-    target = desired.target
+    """Opens a folder on its target. Raises `ConfigError` with all problems of bad files.
+
+    `given` are fields of `Target` from the command line, which go before the folder's; with them
+    (also with none of them) a folder without any file will do: then nothing is wanted.
+    """
+    if given is None or any((folder / name).exists() for name in FILES):
+        loaded = read(folder, on, environ)
+        if loaded.desired is None:
+            raise ConfigError(f"the files in {folder} have errors", loaded.problems)
+        desired, problems = _with_feature_checks(loaded.desired), loaded.problems
+    else:
+        desired, problems = Desired(folder, stack_name(folder.resolve().name)), ()
+    desired = replace(desired, target=replace(desired.target, **(given or {})))
     secrets = Secrets(desired.folder, environ)
     driver = drivers.open_driver(
-        name,
-        target,
+        driver_name(desired.target, on),
+        desired.target,
         desired.stack,
         environ=environ,
         folder=desired.folder,
         reveal=secrets.lookup,
     )
     async with driver as opened:
-        yield Session(desired, opened, secrets, loaded.problems)
+        yield Session(desired, opened, secrets, problems)
 
 
-def _default_driver() -> str:
-    """Where neither the command line nor the files say it."""
-    return "proxmox" if Path("/etc/pve").is_dir() else "incus"
+def name_of_driver(
+    folder: Path, on: str | None, environ: Mapping[str, str], given: Mapping[str, Any]
+) -> str:
+    """The driver that a session would open, also where the files have errors."""
+    desired = read(folder, on, environ).desired
+    return driver_name(replace(desired.target if desired else Target(), **given), on)
+
+
+def driver_name(target: Target, on: str | None) -> str:
+    """The driver's name: the command line's, the files', or what fits the place."""
+    if on or target.driver:
+        return on or str(target.driver)
+    return "proxmox" if target.endpoint or Path("/etc/pve").is_dir() else "incus"
 
 
 def _with_feature_checks(desired: Desired) -> Desired:

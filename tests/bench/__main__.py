@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.bench import roundtrip, scale, starting
+from tests.bench import proxmox, roundtrip, scale, starting
 from tests.bench.clock import Row
 
 
@@ -22,6 +22,7 @@ def main() -> None:
         folder = Path(name)
         _show("Starting (processor time)", starting.rows())
         _show("Scale: nothing to change, on sim (processor time)", scale.rows(folder))
+        _show("Proxmox VE's double (by the clock)", proxmox.rows(folder))
         if os.geteuid() == 0:
             _show("A command in a guest (by the clock)", roundtrip.rows(folder / "guest"))
         else:

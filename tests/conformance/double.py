@@ -89,7 +89,9 @@ class DoubleKit(Kit):
 
 
 @contextmanager
-def kit_on(folder: Path, nodes: Sequence[str] = ("pve1",), *, first_id: int = 7100) -> Iterator[DoubleKit]:
+def kit_on(
+    folder: Path, nodes: Sequence[str] = ("pve1",), *, first_id: int = 7100
+) -> Iterator[DoubleKit]:
     """A kit on a double with these nodes. At its end no request was refused for its parameters."""
     with pve.started(*nodes, time_scale=0.001, files=True) as double:
         asyncio.run(prepare(double))

@@ -118,7 +118,9 @@ class TestThreeNodes(TestOneNode):
         assert (await kit.plan(wanted_all, driver)).changes == ()
 
     async def test_a_storage_that_is_not_on_the_node(self, kit: DoubleKit, driver: Driver) -> None:
-        await kit.double.storage("only1", "lvmthin", "rootdir,images", nodes="pve1", vgname="x", thinpool="y")
+        await kit.double.storage(
+            "only1", "lvmthin", "rootdir,images", nodes="pve1", vgname="x", thinpool="y"
+        )
         guest = kit.guest(48, pool="only1", node="pve2")
         desired = kit.desired(guest)
         plan = await kit.plan(desired, driver)

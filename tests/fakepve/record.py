@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from tests.fakepve.files import Files
 
 from fakepve.server import redact  # type: ignore[import-not-found]
 
@@ -43,6 +44,8 @@ class Recorder:
     faults: list[Fault] = field(default_factory=list)
     under_way: Counter[str] = field(default_factory=Counter)
     most: Counter[str] = field(default_factory=Counter)
+    files: Files | None = None
+    """Kept in step with the state, before and after each request."""
 
     def middleware(self) -> Any:
         """To be the outermost one."""
@@ -89,7 +92,11 @@ class Recorder:
             fault = None
         if fault is not None and fault.when == "before":
             return _instead(request, fault)
+        if self.files is not None:
+            self.files.read_in()
         response = await handler(request)
+        if self.files is not None:
+            self.files.write_out()
         if fault is not None:
             return _instead(request, fault)
         if response.status == 401 and not path.endswith("/access/ticket"):

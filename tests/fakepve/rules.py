@@ -4,6 +4,7 @@
 Source: replies recorded from Proxmox VE 9.2, and its sources.
 """
 
+import json
 import re
 import time
 from typing import Any
@@ -22,6 +23,7 @@ from fakepve.lxc import (  # type: ignore[import-not-found]
     split_props,
 )
 from fakepve.model import PveError, TaskError  # type: ignore[import-not-found]
+from fakepve.server import USER  # type: ignore[import-not-found]
 
 _MOUNT = re.compile(r"rootfs|mp\d+")
 _RAW_DEVICE = re.compile(r"(hostpci|usb|serial|parallel)\d+")
@@ -39,6 +41,19 @@ class StrictPve(FakePve):  # type: ignore[misc]
         # Without it every token passes every check, also those for root@pam alone.
         self.acl: dict[str, Any] = {}
         self.bridges = {"vmbr0": "10.88.0.1/24"}
+        self.task_errors: dict[str, str] = {}
+
+    async def task(
+        self, node: str, ttype: str, tid: Any, user: str, body: Any, **options: Any
+    ) -> str:
+        """A task whose type is in `task_errors` ends with that status, once, and does nothing."""
+        status = self.task_errors.pop(ttype, None)
+
+        async def broken() -> None:
+            raise TaskError(status)
+
+        wanted = body if status is None else broken
+        return str(await super().task(node, ttype, tid, user, wanted, **options))
 
     # -- logging in -------------------------------------------------------------------------
 
@@ -58,6 +73,22 @@ class StrictPve(FakePve):  # type: ignore[misc]
             ("PUT", "/nodes/{node}/qemu/{vmid}/resize", self._vm_resize),
         ]
 
+    async def _resources(self, request: web.Request) -> web.Response:
+        """Storages that a user may not look at are not in the list."""
+        found: web.Response = await super()._resources(request)
+        rows = [
+            row
+            for row in json.loads(found.text or "")["data"]
+            if row["type"] != "storage"
+            or self.allowed(request[USER], f"/storage/{row['storage']}", "Datastore.Audit")
+        ]
+        return web.json_response({"data": rows})
+
+    async def _cluster_status(self, request: web.Request) -> web.Response:
+        self.require(request[USER], "/", "Sys.Audit")
+        answer: web.Response = await super()._cluster_status(request)
+        return answer
+
     async def _network(self, values: Values, user: str) -> list[Values]:
         kind = values.get("type")
         if kind not in {None, "bridge", "any_bridge", "any_local_bridge", "include_sdn"}:
@@ -73,7 +104,12 @@ class StrictPve(FakePve):  # type: ignore[misc]
                 **({"cidr": cidr, "address": cidr.split("/")[0]} if cidr else {}),
             }
             for name, cidr in sorted(self.bridges.items())
+            if kind not in {"any_bridge", "include_sdn"} or self._may_use_bridge(user, name)
         ]
+
+    def _may_use_bridge(self, user: str, name: str) -> bool:
+        where = f"/sdn/zones/localnetwork/{name}"
+        return any(self.allowed(user, where, privilege) for privilege in ("SDN.Use", "SDN.Audit"))
 
     def _missing_bridge(self, config: Values) -> str | None:
         for key in sorted(config):
@@ -130,13 +166,16 @@ class StrictPve(FakePve):  # type: ignore[misc]
         return _with_newline(await super()._lxc_config_get(user, v))
 
     async def _lxc_pending(self, user: str, v: Values) -> list[Values]:
+        """The digest is a row like the others; raw lines, a list, are none."""
         found: list[Values] = await super()._lxc_pending(user, v)
         for item in found:
             if item["key"] == "description":
                 for name in ("value", "pending"):
                     if name in item:
                         item[name] = _ended(item[name])
-        return found
+        digest = self._find_ct(v["node"], v["vmid"]).digest()
+        shown = [item for item in found if item["key"] != "lxc"]
+        return [*shown, {"key": "digest", "value": digest}]
 
     async def _lxc_snapshot(self, user: str, v: Values) -> str:
         ct = self._find_ct(v["node"], v["vmid"])
@@ -189,6 +228,13 @@ class StrictPve(FakePve):  # type: ignore[misc]
         if "memory" in shown:
             shown["memory"] = str(shown["memory"])
         return web.json_response({"data": {**shown, "digest": vm.digest()}})
+
+    async def _pending(self, request: web.Request) -> web.Response:
+        """The digest is a row like the others."""
+        vm = self._vm(request, "VM.Audit")
+        found: web.Response = await super()._pending(request)
+        rows = json.loads(found.text or "")["data"]
+        return web.json_response({"data": [*rows, {"key": "digest", "value": vm.digest()}]})
 
     async def _vm_resize(self, v: Values, user: str) -> str:
         vm = self.find(v["node"], v["vmid"])

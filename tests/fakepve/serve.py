@@ -3,19 +3,23 @@
 
     .venv-fakepve/bin/python -m tests.fakepve.serve --nodes pve1,pve2 --time-scale 0.05
 
-prints one line of JSON: url, control, ca_file, fingerprint.
+prints one line of JSON: url, control, ca_file, fingerprint, files (the folder in `files.py`).
 """
 
 import argparse
 import asyncio
+import copy
 import hashlib
 import inspect
 import json
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from tests.fakepve.files import Files
+from tests.fakepve.insides import PlayedPve
 from tests.fakepve.record import Fault, Recorder
 from tests.fakepve.rules import StrictPve
 
@@ -25,10 +29,14 @@ _HOST = "127.0.0.1"
 _GUEST = (
     "vmid", "node", "status", "config", "pending", "template", "lock", "pool", "snapshots",
 )  # fmt: skip
+_KEPT = (
+    "nodes", "storages", "bridges", "pools", "apitokens", "users", "acl", "quorate", "network",
+    "ct_secs", "task_errors", "failures", "ticket_ttl", "time_scale", "tasklog", "cts", "vms",
+)  # fmt: skip
 _STATE = ("nodes", "storages", "bridges", "pools", "apitokens", "users", "acl", "quorate")
 
 
-class Served(StrictPve):
+class Served(PlayedPve):
     """The double, with the recorder in front of it."""
 
     def __init__(self, recorder: Recorder, **options: Any) -> None:
@@ -40,13 +48,21 @@ class Served(StrictPve):
         app.middlewares.insert(0, self._recorder.middleware())
         return app
 
+    def in_step(self) -> None:
+        """The files say what the state says, also in the middle of a task."""
+        if self._recorder.files is not None:
+            self._recorder.files.read_in()
+            self._recorder.files.write_out()
+
 
 class Control:
     """The port's requests; each answers with JSON."""
 
-    def __init__(self, pve: StrictPve, recorder: Recorder) -> None:
+    def __init__(self, pve: StrictPve, recorder: Recorder, files: Files | None) -> None:
         self.pve = pve
         self.recorder = recorder
+        self.files = files
+        self._kept: dict[str, Any] = {}
 
     async def handle(self, request: web.Request) -> web.Response:
         """`POST /OPERATION` with the operation's arguments as a JSON object."""
@@ -54,9 +70,13 @@ class Control:
         if operation is None:
             return web.json_response({"error": "no such operation"}, status=404)
         try:
+            if self.files is not None:
+                self.files.read_in()
             result = operation(**await request.json())
             if inspect.isawaitable(result):
                 result = await result
+            if self.files is not None:
+                self.files.write_out()
         except Exception as error:  # noqa: BLE001 - the test is told
             return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
         return web.json_response({"result": result}, dumps=_dumps)
@@ -133,6 +153,17 @@ class Control:
 
         return str(await self.pve.task(node, kind, vmid, user, body))
 
+    def do_keep(self) -> None:
+        """Keeps the state for `reset`. Tasks must have ended."""
+        self._kept = {name: copy.deepcopy(getattr(self.pve, name)) for name in _KEPT}
+
+    def do_reset(self) -> None:
+        """Everything as it was at `keep`, without faults; the record begins anew."""
+        for name, value in self._kept.items():
+            setattr(self.pve, name, copy.deepcopy(value))
+        self.recorder.faults.clear()
+        self.do_forget()
+
     def do_fault(self, **options: Any) -> None:
         """See `record.Fault`."""
         self.recorder.faults.append(Fault(**options))
@@ -165,12 +196,17 @@ async def _serve(options: argparse.Namespace) -> None:
     recorder = Recorder()
     pve = Served(recorder, user="root@pam", password=options.password, host=_HOST, port=0)
     pve.time_scale = options.time_scale
+    pve.insides = options.insides
     pve.nodes = {name: {"online": True} for name in options.nodes.split(",")}
     with tempfile.TemporaryDirectory(prefix="phoenix-fakepve-") as folder:
+        files = Files(pve, Path(folder) / "pve") if options.files else None
+        if files is not None:
+            recorder.files = files
+            files.write_out()
         cert, key, der = make_cert(folder, hosts=(_HOST,))
         await pve.start(cert, key)
         control = web.Application()
-        control.router.add_post("/{operation}", Control(pve, recorder).handle)
+        control.router.add_post("/{operation}", Control(pve, recorder, files).handle)
         runner = web.AppRunner(control)
         await runner.setup()
         await web.TCPSite(runner, _HOST, 0).start()
@@ -178,6 +214,7 @@ async def _serve(options: argparse.Namespace) -> None:
             "url": pve.url,
             "control": f"http://{_HOST}:{runner.addresses[0][1]}",
             "ca_file": cert,
+            "files": f"{folder}/pve" if options.files else "",
             "fingerprint": hashlib.sha256(der).digest().hex(":").upper(),
         }
         print(json.dumps(said), flush=True)  # noqa: T201 - what it is for
@@ -192,6 +229,8 @@ def main() -> None:
     parser.add_argument("--nodes", default="pve1")
     parser.add_argument("--password", default="secret")
     parser.add_argument("--time-scale", type=float, default=0.05)
+    parser.add_argument("--files", action="store_true", help="keep the containers' files")
+    parser.add_argument("--insides", default="", help="the URL of who plays containers' insides")
     asyncio.run(_serve(parser.parse_args()))
 
 

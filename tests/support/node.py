@@ -9,6 +9,7 @@ import shlex
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.support import lab, node_image
 
@@ -18,11 +19,18 @@ _INNER = "rstuvw"
 
 @dataclass
 class Node:
-    """One node of a corner; `number` tells several apart. `folder` gets its keys."""
+    """One node of a corner; `number` tells several apart. `folder` gets its keys.
+
+    `bridge` and `guests`, the first three bytes of its guests' /24, are for a test that needs
+    certain ones. Then there is no way from here to the guests, since this machine may have the
+    same network: see `from_there`.
+    """
 
     folder: Path
     name: str = "pve1"
     number: int = 0
+    guests: str = ""
+    bridge: str = "vmbr0"
     corner: lab.Lab = field(default_factory=lambda: lab.Lab("p"))
 
     @property
@@ -32,13 +40,13 @@ class Node:
 
     @property
     def gateway(self) -> str:
-        """The test machine's address in the node's network: an API for the node listens there."""
+        """The test machine's address in the node's network."""
         return f"{self.corner.subnet()}.1"
 
     @property
     def subnet(self) -> str:
-        """The first three bytes of the guests' /24, routed from here; `.1` is the node's."""
-        return lab.Lab(_INNER[self.number]).subnet()
+        """The first three bytes of the guests' /24; `.1` is the node's."""
+        return self.guests or lab.Lab(_INNER[self.number]).subnet()
 
     @property
     def key(self) -> Path:
@@ -61,10 +69,11 @@ class Node:
         public = self.key.with_suffix(".pub").read_text().strip()
         self.sh(
             "for _ in $(seq 100); do systemctl is-system-running -q && break; sleep .1; done; "
-            f"phx-begin {self.name} {self.subnet}.1/24 {shlex.quote(public)}"
+            f"phx-begin {self.name} {self.subnet}.1/24 {shlex.quote(public)} {self.bridge}"
         )
-        via = ("via", self.address, "dev", self.corner.name)
-        _here("ip", "route", "replace", f"{self.subnet}.0/24", *via)
+        if not self.guests:
+            via = ("via", self.address, "dev", self.corner.name)
+            _here("ip", "route", "replace", f"{self.subnet}.0/24", *via)
         self.trust()
 
     def trust(self) -> None:
@@ -84,9 +93,32 @@ class Node:
         return node_image.inside(self.corner, self.name, script)
 
     def use_api(self, url: str, user: str, password: str) -> None:
-        """Lets `pvesh` on the node speak to an API, such as `https://10.1.2.1:8006`."""
-        api = {"url": url, "user": user, "password": password}
+        """Lets `pvesh` on the node speak to an API that listens here, on 127.0.0.1."""
+        port = urlsplit(url).port
+        where = f"tcp:127.0.0.1:{port}"
+        device = ("config", "device")
+        project = f"--project={self.corner.name}"
+        lab.incus(*device, "remove", project, self.name, "api", check=False)
+        lab.incus(
+            *device, "add", project, self.name, "api", "proxy",
+            "bind=container", f"listen={where}", f"connect={where}",
+        )  # fmt: skip
+        api = {"url": f"https://127.0.0.1:{port}", "user": user, "password": password}
         node_image.push(self.corner, self.name, "/etc/phx-api", json.dumps(api), "0600")
+
+    def use_files(self, folder: str) -> None:
+        """Makes a folder of this machine the node's `/etc/pve`, with its containers' files."""
+        self.sh("rm -rf /etc/pve")
+        lab.incus(
+            "config", "device", "add", f"--project={self.corner.name}", self.name, "files", "disk",
+            f"source={folder}", "path=/etc/pve",
+        )  # fmt: skip
+        self.sh(f"ln -sfn nodes/{self.name}/lxc /etc/pve/lxc")
+
+    def from_there(self) -> tuple[str, ...]:
+        """What makes a command of this machine run in the node's network, among its guests."""
+        state = lab.query(f"/1.0/instances/{self.name}/state?project={self.corner.name}")
+        return ("nsenter", f"--net=/proc/{state['pid']}/ns/net", "--")
 
     # Guests: real LXC containers.
 
@@ -99,7 +131,7 @@ class Node:
         if conf:
             node_image.push(self.corner, self.name, f"/etc/pve/lxc/{vmid}.conf", conf, "0640")
         ip = ip or self.ip(vmid)
-        self.sh(f"phx-guest make {vmid} {ip}/24 {self.subnet}.1 {name or f'guest{vmid}'}")
+        self.sh(f"phx-guest make {vmid} {self._place(vmid, ip, name)}")
         return ip
 
     def clone(
@@ -108,12 +140,24 @@ class Node:
         """Makes a stopped guest of another's root file system or snapshot. Gives its address."""
         origin = f"{source}@{snapshot}" if snapshot else str(source)
         ip = ip or self.ip(vmid)
-        self.sh(f"phx-guest clone {origin} {vmid} {ip}/24 {self.subnet}.1 {name or f'guest{vmid}'}")
+        self.sh(f"phx-guest clone {origin} {vmid} {self._place(vmid, ip, name)}")
         return ip
+
+    def place(self, vmid: int, *, ip: str, name: str) -> None:
+        """Gives a stopped guest its address and name, as Proxmox VE does before it starts one."""
+        self.sh(f"phx-guest place {vmid} {self._place(vmid, ip, name)}")
+
+    def plug(self, vmid: int, source: str, target: str) -> None:
+        """Mounts a folder of the node in a running guest."""
+        self.sh(f"phx-guest plug {vmid} {shlex.quote(source)} {shlex.quote(target)}")
 
     def snapshot(self, vmid: int, name: str) -> None:
         """Keeps the root file system as it is now."""
         self.sh(f"phx-guest snapshot {vmid} {name}")
+
+    def forget(self, vmid: int, name: str) -> None:
+        """Removes a snapshot."""
+        self.sh(f"phx-guest forget {vmid} {name}")
 
     def rollback(self, vmid: int, name: str) -> None:
         """Puts a stopped guest's root file system back."""
@@ -138,6 +182,9 @@ class Node:
     def state(self, vmid: int) -> str:
         """`running`, `stopped` or `absent`."""
         return self.sh(f"phx-guest state {vmid}").strip()
+
+    def _place(self, vmid: int, ip: str, name: str) -> str:
+        return f"{ip}/24 {self.subnet}.1 {name or f'guest{vmid}'} {self.bridge}"
 
     def _make_corner(self) -> None:
         name = self.corner.name

@@ -15,7 +15,13 @@ from phoenix_hypervisor.drivers.incus import handover
 DEBIAN = "phoenix/debian-13/1"
 FILES = Path(__file__).with_name("node_files")
 _PREFIX = "phoenix-tests/node/"
-_PROGRAMS = {"guest.sh": "phx-guest", "pct.sh": "pct", "pvesh.py": "pvesh", "begin.sh": "phx-begin"}
+_PROGRAMS = {
+    "guest.sh": "phx-guest",
+    "plug.py": "phx-plug",
+    "pct.sh": "pct",
+    "pvesh.py": "pvesh",
+    "begin.sh": "phx-begin",
+}
 _BUILDER = "builder"
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import aiohttp
 
+from phoenix_hypervisor.drivers.proxmox import privileges
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.api.login import Login, Ticket, Token
 from phoenix_hypervisor.drivers.proxmox.api.trust import Trust
@@ -28,39 +29,7 @@ PASSWORD = "secret"
 TOKEN = "phoenix@pve!tests"
 TOKEN_SECRET = "0f8c1d52-5b5e-4d8a-9d3e-6a4f3b2c1d00"
 
-PRIVILEGES = (
-    "Datastore.Allocate",
-    "Datastore.AllocateSpace",
-    "Datastore.AllocateTemplate",
-    "Datastore.Audit",
-    "Mapping.Audit",
-    "Mapping.Use",
-    "Pool.Allocate",
-    "Pool.Audit",
-    "SDN.Audit",
-    "SDN.Use",
-    "Sys.AccessNetwork",
-    "Sys.Audit",
-    "Sys.Modify",
-    "VM.Allocate",
-    "VM.Audit",
-    "VM.Clone",
-    "VM.Config.CDROM",
-    "VM.Config.CPU",
-    "VM.Config.Cloudinit",
-    "VM.Config.Disk",
-    "VM.Config.HWType",
-    "VM.Config.Memory",
-    "VM.Config.Network",
-    "VM.Config.Options",
-    "VM.Console",
-    "VM.GuestAgent.Audit",
-    "VM.GuestAgent.Unrestricted",
-    "VM.Migrate",
-    "VM.PowerMgmt",
-    "VM.Snapshot",
-    "VM.Snapshot.Rollback",
-)
+PRIVILEGES = (*privileges.BASE, *privileges.ON_DEMAND)
 
 
 @dataclass(frozen=True)
@@ -92,8 +61,12 @@ class Asked:
 
     @property
     def refused(self) -> list[Request]:
-        """Those with parameters that Proxmox VE's schema does not have."""
-        return [one for one in self.requests if one.status in {400, 501}]
+        """Those with parameters that Proxmox VE's schema does not have.
+
+        That an id is taken is told so too, and is no such fault.
+        """
+        found = [one for one in self.requests if one.status in {400, 501}]
+        return [one for one in found if one.path != "/cluster/nextid"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +77,8 @@ class Pve:
     control: str
     ca_file: str
     fingerprint: str
+    files: str = ""
+    """A folder with the containers' files, as `/etc/pve` has them: `nodes/pve1/lxc/101.conf`."""
 
     @asynccontextmanager
     async def api(self, login: Login | None = None, **options: Any) -> AsyncIterator[Api]:
@@ -258,9 +233,13 @@ def environment() -> Path:
 
 
 @contextmanager
-def started(*nodes: str, time_scale: float = 0.05) -> Iterator[Pve]:
+def started(
+    *nodes: str, time_scale: float = 0.05, files: bool = False, insides: str = ""
+) -> Iterator[Pve]:
     """A double with these nodes (one, `pve1`, where none is named).
 
+    `files`: the containers' files are kept in step, and what is written into them counts.
+    `insides`: the URL of who plays the containers' insides, see player.py.
     `time_scale`: real seconds for one of its seconds; 0 ends every task before its answer.
     """
     command: Sequence[str | Path] = [
@@ -270,6 +249,8 @@ def started(*nodes: str, time_scale: float = 0.05) -> Iterator[Pve]:
         f"--nodes={','.join(nodes) or 'pve1'}",
         f"--time-scale={time_scale}",
         f"--password={PASSWORD}",
+        *(["--files"] if files else []),
+        *([f"--insides={insides}"] if insides else []),
     ]
     # It ends when its standard input does, however this process dies.
     with subprocess.Popen(

@@ -1,8 +1,9 @@
 """What apply works with: given by `app`, so that apply knows neither pyinfra nor checks."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
+from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.driver import Driver, Tell
 from phoenix_hypervisor.model.observed import Observed
@@ -14,7 +15,8 @@ class Means:
 
     `observed` is what the plan was made from. `configure` makes a guest's inside as wanted and
     returns its fingerprint; `check` waits until its checks pass, or raises `CheckFailed`.
-    `longest_pause_s` bounds the growing pauses between the tries of one step.
+    `longest_pause_s` bounds the growing pauses between the tries of one step. `fingerprints` are
+    what each guest's inside is to be, for guests whose inside is taken as being so.
     """
 
     desired: Desired
@@ -24,3 +26,4 @@ class Means:
     check: Callable[[Guest, Tell], Awaitable[None]]
     parallel: int = 4
     longest_pause_s: float = 20.0
+    fingerprints: Mapping[Address, str | None] = field(default_factory=dict)

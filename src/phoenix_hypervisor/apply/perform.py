@@ -21,6 +21,7 @@ from phoenix_hypervisor.model.errors import (
 from phoenix_hypervisor.model.event import Failure
 
 _TRIES = 8
+_LOCK_GROWTH = 1.2
 
 OnRetry = Callable[[str], None]
 
@@ -98,7 +99,9 @@ async def _with_retries(
 def _pause(state: tenacity.RetryCallState, longest_s: float) -> float:
     error = state.outcome.exception() if state.outcome else None
     first = error.after_s if isinstance(error, Retryable) else 1.0
-    return min(first * 2.0 ** (state.attempt_number - 1), longest_s)
+    # A lock ends with somebody's task, mostly soon: asking for it again costs little.
+    growth = _LOCK_GROWTH if isinstance(error, Locked) else 2.0
+    return min(first * growth ** (state.attempt_number - 1), longest_s)
 
 
 def _is_cancelled() -> bool:

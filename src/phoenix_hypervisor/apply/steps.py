@@ -31,6 +31,11 @@ async def _adopt(means: Means, change: Change, tell: Tell) -> None:
     await means.driver.adopt(_guest(means, change), tell)
 
 
+async def _record(means: Means, change: Change, tell: Tell) -> None:
+    tell("taking its inside as being as the files say")
+    await means.driver.mark(change.address, means.fingerprints.get(change.address))
+
+
 async def _start(means: Means, change: Change, tell: Tell) -> None:
     await means.driver.start(_guest(means, change), tell)
 
@@ -68,6 +73,7 @@ HANDLERS: dict[str, Handler] = {
     "create": _create,
     "update": _update,
     "adopt": _adopt,
+    "record": _record,
     "start": _start,
     "stop": _stop,
     "delete": _delete,
@@ -81,6 +87,7 @@ LIMITS_S: dict[str, float] = {
     "create": 3600,
     "update": 3600,
     "adopt": 60,
+    "record": 60,
     "start": 300,
     "stop": 180,
     "delete": 600,

@@ -7,6 +7,8 @@ from phoenix_hypervisor.model.change import Change, Step
 async def achieved(step: Step, change: Change, means: Means) -> bool:
     """Whether the world is as if the step had succeeded."""
     observed = await means.driver.observe(means.desired)
+    if step.address in observed.unknown:
+        return False  # out of sight is not gone
     if step.name == "ensure":
         return step.address in observed.resources
     seen = observed.guests.get(step.address)

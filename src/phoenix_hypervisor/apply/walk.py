@@ -55,6 +55,7 @@ class Walk:
             elapsed_s=time.monotonic() - self._begin,
             half_done=half_done,
             interrupted=interrupted,
+            rooted=tuple(self._means.driver.rooted()),
         )
 
     async def _step(self, step: Step) -> None:

@@ -59,6 +59,10 @@ async def carry_out(
     return 0 if report.ok else EXIT_FAILED
 
 
+_ROOTED = 12
+"""So many uses of root are shown; --json has all."""
+
+
 def _ask(context: Context) -> None:
     if not sys.stdin.isatty() or context.json:
         raise UsageError(
@@ -80,6 +84,11 @@ def _tell(
         _tell_failure(context, failure)
     for line in report.half_done:
         context.say(f"[yellow]half done:[/] {escape(line)}")
+    for line in report.rooted[:_ROOTED]:
+        context.say(f"[dim]as root on {escape(line)}[/]")
+    if len(report.rooted) > _ROOTED:
+        more = len(report.rooted) - _ROOTED
+        context.say(f"[dim]as root: {more} more; --json lists them all[/]")
     took = render.seconds(report.elapsed_s)
     if report.interrupted:
         context.say("[yellow]interrupted[/]; running it again goes on where this stopped")

@@ -1,94 +1,86 @@
-"""`phoenix doctor`: what is missing on this machine, each with the command that mends it."""
+"""`phoenix doctor`: what is missing on this machine and the target, with what mends it."""
 
 import os
-import shutil
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
 import typer
+from rich.markup import escape
 
+from phoenix_hypervisor.cli import _machine, _reach
 from phoenix_hypervisor.cli._context import EXIT_FAILED, Context
 from phoenix_hypervisor.model.errors import ConfigError, PhoenixError
+from phoenix_hypervisor.model.finding import Examines, Finding
 
-SETTINGS = {"epilog": "Example: phoenix doctor"}
-_NEWEST_OLD = (3, 11)
-_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
-_ENOUGH_INOTIFY = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `mend` is the command, empty where nothing is wrong."""
-
-    what: str
-    ok: bool
-    said: str
-    mend: str = ""
+SETTINGS = {
+    "epilog": "Examples: phoenix doctor · phoenix doctor --on proxmox · "
+    "phoenix doctor --endpoint https://pve1:8006 --token-id phoenix@pve!laptop"
+}
+_SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
 
 
-def doctor(ctx: typer.Context) -> None:
-    """Looks at this machine and the target, and says for all that is missing how to mend it."""
+def doctor(
+    ctx: typer.Context,
+    endpoint: _reach.Endpoint = None,
+    node: _reach.Node = None,
+    token_id: _reach.Token = None,
+    username: _reach.Username = None,
+    ca_file: _reach.CaFile = None,
+    fingerprint: _reach.Pin = None,
+) -> None:
+    """Looks at this machine and the target, and says for all that is missing how to mend it.
+
+    It changes nothing. Exits with 1 where something is missing without which nothing works.
+    """
+    given = _reach.given(
+        endpoint=endpoint,
+        node=node,
+        token_id=token_id,
+        username=username,
+        ca_file=ca_file,
+        fingerprint=fingerprint,
+    )
     context: Context = ctx.obj
-    findings = [*_machine(), context.run(_target(context))]
-    ok = all(finding.ok for finding in findings)
+    findings = context.run(_examine(context, given))
+    ok = not any(finding.severity == "error" for finding in findings)
     if context.json:
-        listed = [{"what": f.what, "ok": f.ok, "message": f.said, "mend": f.mend} for f in findings]
-        context.document({"format": 1, "ok": ok, "findings": listed})
+        context.document({"format": 1, "ok": ok, "findings": [_as_json(f) for f in findings]})
     for finding in findings:
-        sign = "[green]✓[/]" if finding.ok else "[red]✗[/]"
-        context.print(f"{sign} {finding.what}: {finding.said}")
+        sign = _SIGNS[finding.severity]
+        context.print(f"{sign} {escape(finding.what)}: {escape(finding.said)}")
         if finding.mend:
-            context.print(f"    mend it with: [bold]{finding.mend}[/]")
+            context.print(f"    mend it with: [bold]{escape(finding.mend)}[/]")
     if not ok:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _machine() -> Iterator[Finding]:
-    version = ".".join(str(part) for part in sys.version_info[:3])
-    yield Finding("Python", sys.version_info >= _NEWEST_OLD, version)
-    if Path("/etc/pve").is_dir():
-        yield Finding("this machine", True, "a Proxmox node: Incus is not needed here")
-        return
-    root = os.geteuid() == 0
-    yield Finding("user", root, "root" if root else "not root", "" if root else "sudo phoenix …")
-    tools = {
-        "incus": ("incus-client", "to speak to the Incus daemon"),
-        "mmdebstrap": ("mmdebstrap", "to build images from this machine's own mirror"),
-        "nft": ("nftables", "for NAT of the guests' bridges"),
-        "mkfs.btrfs": ("btrfs-progs", "for copy-on-write storage pools"),
-        "zstd": ("zstd", "to pack the images that are built"),
-        "newuidmap": ("uidmap", "for unprivileged containers"),
-        "lxcfs": ("lxcfs", "so that guests see their own memory and cores"),
-        "dnsmasq": ("dnsmasq-base", "for DNS and DHCP of the guests' bridges"),
+def _as_json(finding: Finding) -> dict[str, object]:
+    return {
+        "what": finding.what,
+        "ok": finding.ok,
+        "severity": finding.severity,
+        "message": finding.said,
+        "mend": finding.mend,
     }
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    for tool, (package, purpose) in tools.items():
-        found = shutil.which(tool, path=path)
-        mend = "" if found else f"apt-get install {package}   (lab/incus.sh installs all of them)"
-        yield Finding(tool, found is not None, found or f"missing; it is needed {purpose}", mend)
-    yield _inotify()
 
 
-def _inotify() -> Finding:
-    # Each guest's systemd needs about ten; all guests together have what root has.
-    have = int(_INOTIFY.read_text())
-    if have >= _ENOUGH_INOTIFY:
-        return Finding("inotify", True, f"{have} instances")
-    said = f"only {have} instances: services of about the twelfth guest fail at random"
-    name = "fs.inotify.max_user_instances"
-    return Finding("inotify", False, said, f"sysctl -w {name}={_ENOUGH_INOTIFY}")
+async def _examine(context: Context, given: dict[str, Any]) -> Sequence[Finding]:
+    from phoenix_hypervisor import app
 
-
-async def _target(context: Context) -> Finding:
+    driver = app.name_of_driver(context.folder, context.on, os.environ, given)
+    here = [*_machine.look(driver)]
+    # A Proxmox cluster can be looked at before there are files; elsewhere they say what is meant.
+    reach = given if given or driver == "proxmox" else None
     try:
-        async with context.session() as session:
+        async with app.session(context.folder, context.on, os.environ, reach) as session:
             observed = await session.driver.observe(session.desired)
+            there: Sequence[Finding] = ()
+            if isinstance(session.driver, Examines):
+                there = await session.driver.examine(session.desired)
     except ConfigError as error:
-        return Finding("the files", False, error.message, "phoenix validate")
+        return [*here, Finding("the files", False, error.message, "phoenix validate")]
     except PhoenixError as error:
-        return Finding("the target", False, error.message, error.hint)
+        return [*here, Finding("the target", False, error.message, error.hint)]
     mine = sum(seen.stack == session.desired.stack for seen in observed.guests.values())
     said = f"{session.driver.name} answers; {mine} guests of the stack “{session.desired.stack}”"
-    return Finding("the target", True, said)
+    return [*here, Finding("the target", True, said), *there]

@@ -95,6 +95,9 @@ class Driver(Protocol):
     def estimate(self, step: str, guest: Guest | None) -> float:
         """About how many seconds a step takes. Pure."""
 
+    def rooted(self) -> Sequence[str]:
+        """What was done as root on the host in this session, beside the target's API."""
+
     # Changing.
 
     def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[None]:

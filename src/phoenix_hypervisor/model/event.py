@@ -48,7 +48,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a run ended. `half_done` names what an interruption left unfinished."""
+    """How a run ended. `half_done` names what an interruption left unfinished, `rooted` what was
+    done as root on the host, beside the target's API.
+    """
 
     ok: bool
     summary: Mapping[str, int]
@@ -56,6 +58,7 @@ class Report:
     elapsed_s: float = 0.0
     half_done: tuple[str, ...] = ()
     interrupted: bool = False
+    rooted: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The last line of `phoenix --json apply`."""
@@ -70,4 +73,5 @@ class Report:
             "elapsed_s": round(self.elapsed_s, 3),
             "interrupted": self.interrupted,
             "half_done": list(self.half_done),
+            "rooted": list(self.rooted),
         }

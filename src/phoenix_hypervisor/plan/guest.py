@@ -213,7 +213,9 @@ def _protected(guest: Guest, paths: Sequence[str]) -> str:
 
 def _foreign(guest: Guest, seen: SeenGuest) -> str:
     owner = f"the stack “{seen.stack}”" if seen.stack else "somebody else"
+    take = "" if seen.stack else f"take it over with `phoenix adopt {guest.address}`, or "
+    told = f"{take}give the guest another id in the files"
     return (
         f"{guest.address}: the id is taken by “{seen.name}”, which {owner} made; it is left alone. "
-        "Give the guest another id in the files"
+        f"{told[0].upper()}{told[1:]}"
     )

@@ -24,7 +24,7 @@ def make(desired: Desired, observed: Observed, driver: Driver, options: Options)
     part = _part(desired, scope)
     decisions, refusals = _decisions(desired, observed, driver, options, scope)
     gone = left_out(desired, observed, driver, options)
-    changes = _changes(decisions | gone.deleted, desired, driver)
+    changes = changes_of(decisions | gone.deleted, desired, driver)
     return Plan(
         stack=desired.stack,
         driver=driver.name,
@@ -43,7 +43,7 @@ def destroy(
 ) -> Plan:
     """A plan that deletes these guests; None: all of the stack, with its pools and bridges."""
     gone = asked_for(desired, observed, wanted)
-    changes = _changes(gone.deleted, desired, driver)
+    changes = changes_of(gone.deleted, desired, driver)
     return Plan(
         stack=desired.stack,
         driver=driver.name,
@@ -120,9 +120,10 @@ def _part(desired: Desired, scope: frozenset[Address]) -> Desired:
     )
 
 
-def _changes(
+def changes_of(
     decisions: Mapping[Address, Decision], desired: Desired, driver: Driver
 ) -> tuple[Change, ...]:
+    """The decisions as changes with their steps, in an order that can be walked."""
     names = {address: decision.steps for address, decision in decisions.items()}
     estimates = {
         ident: driver.estimate(name, desired.guests.get(address))

@@ -6,7 +6,7 @@ COMMAND (`ssh -J gate root@host`, `incus exec host -- sh`) starts a POSIX shell 
 input. LINE is given to that shell as its first, and only when the shell has read it are input and
 output passed on, untouched: a shell that reads ahead would else take what is meant for LINE's
 program. This process *becomes* COMMAND, so that its exit status and its end by a signal are
-COMMAND's own; a second process passes the bytes on and ends with it.
+COMMAND's own; others pass the bytes on and end with it.
 
 Only the standard library, and nothing of this project, so that it starts in a few milliseconds.
 """
@@ -14,7 +14,6 @@ Only the standard library, and nothing of this project, so that it starts in a f
 import contextlib
 import os
 import secrets
-import select
 import shlex
 import signal
 import sys
@@ -81,6 +80,7 @@ def _become(command: Sequence[str], stdin: int, stdout: int) -> None:
     os.dup2(stdout, 1)
     os.close(stdin)
     os.close(stdout)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python's own setting is not for others
     try:
         os.execvp(command[0], list(command))  # noqa: S606 - no shell is wanted
     except OSError as error:
@@ -98,24 +98,23 @@ def _pass_on(line: str, stdin: int, stdout: int) -> None:
     if rest is None:
         return
     _write(1, rest)
-    poll = select.poll()
-    poll.register(0, select.POLLIN)
-    poll.register(stdout, select.POLLIN)
-    while True:
-        for fd, _ in poll.poll():
-            data = os.read(fd, _BLOCK)
-            if fd == stdout:
-                if not data:
-                    return
-                _write(1, data)
-            elif data:
-                try:
-                    _write(stdin, data)
-                except OSError:  # it reads no more, but may still write
-                    poll.unregister(0)
-            else:
-                poll.unregister(0)
-                os.close(stdin)
+    # Each direction has a process of its own: neither ever waits for the other.
+    child = os.fork()
+    if not child:
+        os.close(stdout)
+        with contextlib.suppress(OSError):  # the command reads no more, but may still write
+            _copy(0, stdin)
+        os._exit(0)
+    os.close(stdin)
+    try:
+        _copy(stdout, 1)
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def _copy(source: int, target: int) -> None:
+    while data := os.read(source, _BLOCK):
+        _write(target, data)
 
 
 def _wait_for(mark: bytes, fd: int) -> bytes | None:

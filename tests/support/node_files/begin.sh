@@ -1,7 +1,7 @@
 #!/bin/bash
-# Run in each node when it has started: begin.sh NAME BRIDGE-ADDRESS PUBLIC-KEY
+# Run in each node when it has started: begin.sh NAME BRIDGE-ADDRESS PUBLIC-KEY BRIDGE
 set -euo pipefail
-name=$1 bridge=$2 key=$3
+name=$1 address=$2 key=$3 bridge=$4
 
 hostname "$name"
 echo "$name" >/etc/hostname
@@ -24,13 +24,14 @@ fi
 btrfs --quiet subvolume create /srv/guests/base
 cp -a --reflink=auto /srv/base/. /srv/guests/base/
 
-ip link add vmbr0 type bridge
-ip address add "$bridge" dev vmbr0
-ip link set vmbr0 up
+mkdir -p /run/lock/lxc
+ip link add "$bridge" type bridge
+ip address add "$address" dev "$bridge"
+ip link set "$bridge" up
 echo 1 >/proc/sys/net/ipv4/ip_forward
 nft -f - <<END
 table ip guests {
-  chain out { type nat hook postrouting priority srcnat; oifname "eth0" ip saddr ${bridge%.*}.0/24 masquerade; }
+  chain out { type nat hook postrouting priority srcnat; oifname "eth0" ip saddr ${address%.*}.0/24 masquerade; }
 }
 END
 

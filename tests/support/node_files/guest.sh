@@ -1,8 +1,10 @@
 #!/bin/bash
 # Real LXC containers with the ids of Proxmox VE's guests. On the tests' node: phx-guest WORD …
-#   make ID ADDRESS/24 GATEWAY NAME      stopped, of the node's own Debian
-#   clone SOURCE[@SNAPSHOT] ID ADDRESS/24 GATEWAY NAME
-#   snapshot ID SNAPSHOT | rollback ID SNAPSHOT
+#   make ID ADDRESS/24 GATEWAY NAME BRIDGE      stopped, of the node's own Debian
+#   clone SOURCE[@SNAPSHOT] ID ADDRESS/24 GATEWAY NAME BRIDGE
+#   place ID ADDRESS/24 GATEWAY NAME BRIDGE      of a stopped one, from its next start on
+#   plug ID SOURCE TARGET      a folder of the node, while it runs
+#   snapshot ID SNAPSHOT | rollback ID SNAPSHOT | forget ID SNAPSHOT
 #   start ID | ready ID | stop ID | kill ID | destroy ID | state ID
 # Raw lxc.* lines and bind mounts are taken from /etc/pve/lxc/ID.conf when it starts.
 set -euo pipefail
@@ -10,20 +12,26 @@ guests=/srv/guests snapshots=/srv/snapshots
 
 is_running() { [ "$(lxc-info -n "$1" -sH 2>/dev/null || true)" = RUNNING ]; }
 
-new() { # FROM ID ADDRESS GATEWAY NAME
+place() { # ID ADDRESS GATEWAY NAME BRIDGE
+    local root=$guests/$1 wanted=/var/lib/lxc/$1/wanted
+    [ "$(cat "$wanted" 2>/dev/null)" != "${*:2}" ] || return 0
+    echo "$4" >"$root/etc/hostname"
+    printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$4" >"$root/etc/hosts"
+    mkdir -p "/var/lib/lxc/$1"
+    echo "${*:2}" >"$wanted"
+}
+
+new() { # FROM ID ADDRESS GATEWAY NAME BRIDGE
     local root=$guests/$2
     btrfs --quiet subvolume snapshot "$1" "$root"
     : >"$root/etc/machine-id"
-    echo "$5" >"$root/etc/hostname"
-    printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$5" >"$root/etc/hosts"
-    mkdir -p "/var/lib/lxc/$2"
-    printf '%s %s %s\n' "$3" "$4" "$5" >"/var/lib/lxc/$2/wanted"
+    place "${@:2}"
     [ -e "/etc/pve/lxc/$2.conf" ] || printf 'arch: amd64\nhostname: %s\n' "$5" >"/etc/pve/lxc/$2.conf"
 }
 
 configure() { # ID
-    local address gateway name folder
-    read -r address gateway name <"/var/lib/lxc/$1/wanted"
+    local address gateway name bridge folder
+    read -r address gateway name bridge <"/var/lib/lxc/$1/wanted"
     {
         cat <<END
 lxc.include = /usr/share/lxc/config/common.conf
@@ -33,7 +41,7 @@ lxc.uts.name = $name
 lxc.rootfs.path = dir:$guests/$1
 lxc.apparmor.profile = unconfined
 lxc.net.0.type = veth
-lxc.net.0.link = vmbr0
+lxc.net.0.link = $bridge
 lxc.net.0.flags = up
 lxc.net.0.name = eth0
 lxc.net.0.veth.pair = veth${1}i0
@@ -58,6 +66,9 @@ case ${1:-} in
             *@*) new "$snapshots/$2" "${@:3}" ;;
             *) new "$guests/$2" "${@:3}" ;;
         esac ;;
+    place) place "${@:2}" ;;
+    plug) phx-plug "$(lxc-info -n "$id" -pH)" "$3" "$4" ;;
+    forget) btrfs --quiet subvolume delete "$snapshots/$id@$3" ;;
     snapshot) btrfs --quiet subvolume snapshot "$guests/$id" "$snapshots/$id@$3" ;;
     rollback)
         btrfs --quiet subvolume delete "$guests/$id"
@@ -83,5 +94,5 @@ case ${1:-} in
         done
         rm -rf "/var/lib/lxc/$id" "/etc/pve/lxc/$id.conf" ;;
     state) if is_running "$id"; then echo running; elif [ -d "$guests/$id" ]; then echo stopped; else echo absent; fi ;;
-    *) sed -n '2,7p' "$0" >&2; exit 64 ;;
+    *) sed -n '2,10p' "$0" >&2; exit 64 ;;
 esac

@@ -156,9 +156,9 @@ def test_down_keeps_images_that_others_use(machine: Machine, projects: str, gues
 @pytest.mark.parametrize(
     ("why", "proxmox", "chosen", "said"),
     [
-        ("", "false", "not long", ""),
-        ("no root", "false", "not long and not incus", "(no root)"),
-        ("", "true", "not long and not incus", "Proxmox node"),
+        ("", "false", "not long and not pve", ""),
+        ("no root", "false", "not long and not pve and not incus", "(no root)"),
+        ("", "true", "not long and not pve and not incus", "Proxmox node"),
     ],
 )
 def test_the_tests_run_where_containers_do_not(
@@ -177,5 +177,15 @@ def test_the_doctor_looks_for_all_that_is_installed() -> None:
     listed = re.search(r"^helpers=\((.*)\)$", (ROOT / "lab/incus.sh").read_text(), re.MULTILINE)
     assert listed is not None
     assert listed[1].split() == HELPERS
-    doctor = (ROOT / "src/phoenix_hypervisor/cli/doctor.py").read_text()
+    doctor = (ROOT / "src/phoenix_hypervisor/cli/_machine.py").read_text()
     assert [name for name in HELPERS if f'("{name}",' not in doctor] == []
+
+
+def test_on_a_proxmox_node_nothing_is_installed_and_the_way_is_shown(machine: Machine) -> None:
+    machine.incus({})
+    machine.kind("", "true")
+    done = machine.run("up.sh")
+    assert done.returncode == 1
+    assert machine.called("apt-get") == machine.called("incus") == machine.called("phoenix") == []
+    for command in ("doctor", "discover --write", "adopt, apply", "docs/proxmox.md"):
+        assert command in done.stderr

@@ -8,7 +8,14 @@ from typing import Self
 
 from phoenix_hypervisor.drivers import fields as words
 from phoenix_hypervisor.drivers import filelock
-from phoenix_hypervisor.drivers.incus import images, instance, look, names, resources
+from phoenix_hypervisor.drivers.incus import (
+    images,
+    instance,
+    inventory,
+    look,
+    names,
+    resources,
+)
 from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.drivers.incus.guests import Guests
 from phoenix_hypervisor.drivers.incus.inside import Inside
@@ -18,6 +25,7 @@ from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Image, Pool, Target
 from phoenix_hypervisor.model.driver import Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Unsupported
+from phoenix_hypervisor.model.inventory import Inventory
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
 
 _DEFAULT_POOL = "phoenix"
@@ -69,6 +77,10 @@ class IncusDriver:
         )
         return found
 
+    async def inventory(self, desired: Desired) -> Inventory:
+        """Guests of the project, pools and bridges, of every owner."""
+        return await inventory.take(self._client, self._resources, self._images)
+
     def project(self, thing: Guest | Pool | Bridge) -> Fields:
         """A pool or bridge that exists is used as it is: it has nothing to compare."""
         return instance.projected(thing, _DEFAULT_POOL) if isinstance(thing, Guest) else {}
@@ -105,6 +117,10 @@ class IncusDriver:
     def remarks(self, desired: Desired) -> Sequence[str]:
         """What Incus leaves out."""
         return [line for guest in desired.guests.values() for line in instance.remarks(guest)]
+
+    def rooted(self) -> Sequence[str]:
+        """Nothing."""
+        return ()
 
     def estimate(self, step: str, guest: Guest | None) -> float:
         """Measured on a machine with two cores; an image that was not there adds its building."""

@@ -18,10 +18,12 @@ from phoenix_hypervisor.model.observed import Observed, SeenGuest, Snapshot
 async def observe(client: Client, resources: Resources, desired: Desired) -> Observed:
     """Guests of the project, pools, bridges, capacity and routes."""
     guests, found, machine = await asyncio.gather(
-        _instances(client), resources.observe(), client.get("/1.0/resources", project=None)
+        instances(client), resources.observe(), client.get("/1.0/resources", project=None)
     )
-    sizes = await _volume_sizes(client, [one for one in guests if _is_of(one, desired.stack)])
-    seen = [guest(one, sizes, desired.stack) for one in guests]
+    named = {names.instance(address) for address in desired.guests}
+    whole = [one for one in guests if _is_whole(one, desired.stack, one["name"] in named)]
+    sizes = await _volume_sizes(client, whole)
+    seen = [guest(one, sizes, desired.stack, is_named=one["name"] in named) for one in guests]
     return Observed(
         guests={one.address: one for one in seen if one is not None},
         resources=found,
@@ -35,24 +37,30 @@ async def observe(client: Client, resources: Resources, desired: Desired) -> Obs
 
 
 def guest(
-    one: Mapping[str, Any], sizes: Mapping[tuple[str, str], str], stack: str
+    one: Mapping[str, Any],
+    sizes: Mapping[tuple[str, str], str],
+    stack: str,
+    *,
+    is_named: bool = False,
 ) -> SeenGuest | None:
     """One instance as seen; None where its name could never be one of ours.
 
-    Of one that the stack did not make, whatever it holds, only its places are read.
+    Of one that the stack did not make, whatever it holds, only its places are read; but for one
+    that nobody manages and the files name, which may be taken over (`adopt`).
     """
     keys = one["config"]
     address = names.address(one["name"])
     if address is None:
         return None
     snapshots = one.get("snapshots") or []
+    whole = _is_whole(one, stack, is_named)
     return SeenGuest(
         address=address,
         name=keys.get(names.NAME, one["name"]),
         state="running" if one["status"] in ("Running", "Ready") else "stopped",
         stack=keys.get(names.STACK),
-        complete=keys.get(names.STATE) == names.COMPLETE,
-        fields=instance.fields(one, sizes) if _is_of(one, stack) else instance.places(one),
+        complete=keys.get(names.STATE) == names.COMPLETE or (whole and names.STACK not in keys),
+        fields=instance.fields(one, sizes) if whole else instance.places(one),
         fingerprint=keys.get(names.FINGERPRINT) or None,
         snapshots=tuple(
             Snapshot(snap["name"].rpartition("/")[2], snap["config"].get(names.FINGERPRINT) or None)
@@ -97,11 +105,13 @@ def _swapped(word: int) -> int:
     return int.from_bytes(word.to_bytes(4, sys.byteorder), "big")
 
 
-def _is_of(one: Mapping[str, Any], stack: str) -> bool:
-    return bool(one["config"].get(names.STACK) == stack)
+def _is_whole(one: Mapping[str, Any], stack: str, is_named: bool) -> bool:
+    owner = one["config"].get(names.STACK)
+    return bool(owner == stack) or (owner is None and is_named)
 
 
-async def _instances(client: Client) -> list[dict[str, Any]]:
+async def instances(client: Client) -> list[dict[str, Any]]:
+    """All instances of the project, with their state."""
     try:
         found: list[dict[str, Any]] = await client.listed("/1.0/instances", depth=2)
     except NotFound:

@@ -24,4 +24,4 @@ def connect(
 ) -> ProxmoxDriver:
     """A driver for the cluster behind `hypervisor.endpoint`, or for this very node."""
     opened = api(target, folder, reveal)
-    return ProxmoxDriver(target, stack, opened, environ=environ, folder=folder)
+    return ProxmoxDriver(target, stack, opened, environ=environ, folder=folder, reveal=reveal)

@@ -20,6 +20,7 @@ from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.node import folders, guest_file
 from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
 from phoenix_hypervisor.drivers.proxmox.property import indexed, parse, size_gb
+from phoenix_hypervisor.drivers.proxmox.seeds import Seeds
 from phoenix_hypervisor.drivers.proxmox.state import State, url
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest
@@ -32,9 +33,10 @@ _MOVE_S = 3600.0
 class Changing:
     """The writes to the guests of one stack."""
 
-    def __init__(self, api: Api, channels: Channels, stack: str) -> None:
+    def __init__(self, api: Api, channels: Channels, seeds: Seeds, stack: str) -> None:
         self._api = api
         self._channels = channels
+        self._seeds = seeds
         self._stack = stack
 
     async def bring(self, guest: Guest, paths: Collection[str] | None, tell: Tell) -> State:
@@ -46,6 +48,8 @@ class Changing:
         now = await self._keys(guest, now, paths, tell)
         if guest.kind == "lxc" and _asks(paths, "raw", "apparmor_profile"):
             await self._raw(guest, now)
+        if guest.kind == "vm" and _asks(paths, "cloud_init", "network", "name"):
+            await self._cloud_init(guest)
         if _asks(paths, "firewall"):
             await firewall.write(self._api, now.node, guest.address, guest.firewall)
         if _asks(paths, "ha") and (guest.ha is not None or "ha" in now.notes.asked):
@@ -97,6 +101,18 @@ class Changing:
             await self.write(now, dict.fromkeys(freed))
             now = await self.own(guest.address)
         return now
+
+    async def _cloud_init(self, guest: Guest) -> None:
+        """Writes the documents, and has PVE make the drive anew: the machine stays."""
+        now = await self.own(guest.address)
+        if guest.address in self._seeds.unseeded:
+            return
+        keys = await self._seeds.write(guest, now)
+        there = {key: now.config.get(key) for key in keys}
+        todo = {key: value for key, value in keys.items() if value != there[key]}
+        if todo:
+            await self.write(now, todo)
+        await self._api.run("PUT", url(now.node, now.address, "cloudinit"))
 
     async def _folders(self, guest: Guest, now: State, tell: Tell) -> None:
         """Makes the folders that it mounts, where they are missing, with owners that it can use."""

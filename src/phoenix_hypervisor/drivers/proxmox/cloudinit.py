@@ -37,7 +37,9 @@ Reveal = Callable[[Secret], str]
 """Gives a secret's value, or raises `SecretMissing`."""
 
 HEADER = "#cloud-config\n"
-MOUNT_OPTIONS = "defaults,nofail,_netdev"
+MARK = "x-phoenix"
+"""The mount option by which Phoenix finds its own lines again; mount(8) ignores it."""
+MOUNT_OPTIONS = f"defaults,nofail,_netdev,{MARK}"
 """A file server that is away must not keep the machine from starting."""
 
 _HASH = re.compile(r"\$(y|gy|7|6|5|2[aby])\$[./A-Za-z0-9$,=+-]+|[!*]+")
@@ -154,17 +156,11 @@ def packages(guest: Guest) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*agent, *nfs, *guest.packages]))
 
 
-def mounts(guest: Guest) -> list[list[str]]:
-    """The NFS mounts as fields of fstab(5)."""
+def mounts(guest: Guest) -> list[str]:
+    """The NFS mounts as lines of fstab(5)."""
     return [
-        [
-            f"{_server(share.server)}:{_escaped(share.path)}",
-            _escaped(share.target),
-            "nfs",
-            MOUNT_OPTIONS,
-            "0",
-            "0",
-        ]
+        f"{_server(share.server)}:{_escaped(share.path)} {_escaped(share.target)} nfs "
+        f"{MOUNT_OPTIONS} 0 0"
         for share in guest.shares
     ]
 
@@ -198,18 +194,30 @@ def user_data(
         told["timezone"] = host.timezone
     if wanted := packages(guest):
         told |= {"package_update": True, "packages": list(wanted)}
-    if guest.shares:
-        told["mounts"] = mounts(guest)
-    # Mounts come before packages, so that the first try lacks nfs-common; and a package that is
-    # just installed does not start the agent.
-    late = [["mkdir", "-p", share.target] for share in guest.shares]
-    late += [["mount", "--all", "--types", "nfs,nfs4"]] if guest.shares else []
-    if guest.agent:
-        late.append(["systemctl", "--no-block", "start", "qemu-guest-agent.service"])
-    if late:
+    # A package that is just installed does not start the agent.
+    agent = [["systemctl", "--no-block", "start", "qemu-guest-agent.service"]]
+    if late := [*_late_mounts(guest), *(agent if guest.agent else [])]:
         told["runcmd"] = late
     text = _text(told)
     return text if own is None else _joined(text, own)
+
+
+def _late_mounts(guest: Guest) -> list[list[str]]:
+    """Commands that mount the shares; a clone has its source's lines, which go.
+
+    Not cloud-init's own `mounts`: it comes before packages, so that nfs-common is not there yet,
+    its `mount -a` fails, and cloud-init counts as failed.
+    """
+    if not guest.shares:
+        return []
+    targets = [share.target for share in guest.shares]
+    return [
+        ["sed", "-i", f"/{MARK}/d", "/etc/fstab"],
+        ["sh", "-c", 'printf "%s\\n" "$@" >>/etc/fstab', "sh", *mounts(guest)],
+        ["mkdir", "-p", *targets],
+        ["systemctl", "daemon-reload"],
+        ["mount", "--all", "--types", "nfs,nfs4"],
+    ]
 
 
 def network_config(guest: Guest, host: Host, macs: Sequence[str | None] = ()) -> str:

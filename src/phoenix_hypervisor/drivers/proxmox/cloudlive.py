@@ -54,7 +54,7 @@ person() {
     if [ -n "$4" ]; then
         [ "$now" = "$4" ] || printf '%s:%s\n' "$1" "$4" | chpasswd --encrypted || failed=1
     else
-        case $now in [!*]*) ;; *) passwd --lock "$1" >/dev/null || failed=1 ;; esac
+        case $now in '!'* | '*'*) ;; *) passwd --lock "$1" >/dev/null || failed=1 ;; esac
     fi
 }
 
@@ -100,16 +100,16 @@ install() {
         fail "these packages could not be installed:$missing"
 }
 
-# Lines of fstab on standard input; the ones that cloud-init or an earlier run wrote are replaced.
+# Lines of fstab on standard input; the ones that the first start or an earlier run wrote go.
 shares() {
     wanted=$(cat)
     printf '%s\n' "$wanted" | while read -r _ target _; do
         [ -z "$target" ] || mkdir -p "$(printf %b "$(printf %s "$target" | sed 's/\\/\\0/g')")"
     done
-    old=$(grep 'comment=cloudconfig' /etc/fstab)
+    old=$(grep x-phoenix /etc/fstab)
     if [ "$old" != "$wanted" ]; then
         new=$(mktemp /etc/fstab.XXXXXX) && chmod 644 "$new" && {
-            grep -v 'comment=cloudconfig' /etc/fstab
+            grep -v x-phoenix /etc/fstab
             [ -z "$wanted" ] || printf '%s\n' "$wanted"
         } >"$new" && mv -f "$new" /etc/fstab || fail "/etc/fstab could not be written"
         ! command -v systemctl >/dev/null || systemctl daemon-reload
@@ -148,13 +148,7 @@ def _calls(
         yield _call("only_keys", one.name) + _lines(one.keys)
     rules = [f"{one.name} {one.sudo_rule}" for one in people if one.sudo]
     yield "sudoers" + _lines(rules)
-    yield "shares" + _lines([_fstab(line) for line in mounts(guest)])
-
-
-def _fstab(line: Sequence[str]) -> str:
-    """As cloud-init writes it, with the mark by which it finds its own lines."""
-    source, target, kind, options, dump, check = line
-    return "\t".join([source, target, kind, f"{options},comment=cloudconfig", dump, check])
+    yield "shares" + _lines(mounts(guest))
 
 
 def _call(*words: str) -> str:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from phoenix_hypervisor.drivers.proxmox.api.client import Api, path
+from phoenix_hypervisor.drivers.proxmox.api.texts import NoGuest
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.errors import Conflict, NotFound
+from phoenix_hypervisor.model.errors import Conflict, DriverError
 
 _KINDS: dict[str, Literal["lxc", "vm"]] = {"lxc": "lxc", "qemu": "vm"}
 
@@ -113,15 +114,24 @@ async def power(api: Api, nodes: Iterable[str]) -> dict[Address, str]:
 
 
 async def find(api: Api, address: Address) -> Listed:
-    """Where a guest is now. Raises `NotFound`, and `Conflict` where its id is another's."""
+    """Where a guest is now. Raises `NoGuest`, and `Conflict` where its id is another's."""
     vmid = int(addresses.ident(address))
     rows = await api.get("/cluster/resources", type="vm")
     found = next((one for one in map(_listed, rows) if one and one.vmid == vmid), None)
     if found is None:
-        raise NotFound(f"{address} is not there")
+        raise NoGuest(f"{address} is not there")
     if found.address != address:
         raise Conflict(f"{address}: the id {vmid} is taken by {found.address} “{found.name}”")
     return found
+
+
+async def is_taken(api: Api, address: Address) -> bool:
+    """Whether any guest has the id, also one out of the user's sight: that everybody is told."""
+    try:
+        await api.get("/cluster/nextid", vmid=addresses.ident(address))
+    except DriverError:
+        return True
+    return False
 
 
 def _listed(row: Mapping[str, Any]) -> Listed | None:

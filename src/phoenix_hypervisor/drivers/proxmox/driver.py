@@ -1,11 +1,20 @@
 """The Proxmox VE driver: containers and virtual machines of one stack on a node or cluster."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from phoenix_hypervisor.drivers.proxmox import impacts, kinds, look, nodelock, problems
+from phoenix_hypervisor.drivers.proxmox import (
+    doctor,
+    impacts,
+    inventory,
+    kinds,
+    look,
+    nodelock,
+    problems,
+)
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.changing import Changing
 from phoenix_hypervisor.drivers.proxmox.guests import Guests
@@ -13,11 +22,14 @@ from phoenix_hypervisor.drivers.proxmox.inside import Inside
 from phoenix_hypervisor.drivers.proxmox.making import Making
 from phoenix_hypervisor.drivers.proxmox.node import options
 from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
+from phoenix_hypervisor.drivers.proxmox.seeds import Seeds
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Pool, Target
 from phoenix_hypervisor.model.driver import Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Unsupported
+from phoenix_hypervisor.model.finding import Finding
+from phoenix_hypervisor.model.inventory import Inventory
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
 
 _SECONDS = {
@@ -43,14 +55,23 @@ class ProxmoxDriver:
     has_inside = True
 
     def __init__(
-        self, target: Target, stack: str, api: Api, *, environ: Mapping[str, str], folder: Path
+        self,
+        target: Target,
+        stack: str,
+        api: Api,
+        *,
+        environ: Mapping[str, str],
+        folder: Path,
+        reveal: Callable[[str], str],
     ) -> None:
         self._target = target
+        self._name_of_stack = stack
         self._stack = stack.lower()  # as PVE keeps tags
         self._api = api
         self._options = options.read(target.ssh, environ, folder)
         self._stack_of_contexts = AsyncExitStack()
         self._folder = folder
+        self._reveal = reveal
 
     async def __aenter__(self) -> Self:
         await self._stack_of_contexts.enter_async_context(self._api)
@@ -63,11 +84,13 @@ class ProxmoxDriver:
             await self._stack_of_contexts.aclose()
             raise
         self.channels.learn(self._view.cluster.addresses)
-        changing = Changing(self._api, self.channels, self._stack)
+        self._seeds = Seeds(self.channels, self._stack, self._folder, self._reveal)
+        self._seeds.cluster = self._view.cluster
+        changing = Changing(self._api, self.channels, self._seeds, self._stack)
         self._changing = changing
         self._making = Making(self._api, self.channels, changing, self._stack, node)
-        self._guests = Guests(self._api, self.channels, changing, self._stack)
-        self._inside = Inside(self._api, self.channels, self._guests, self._folder)
+        self._guests = Guests(self._api, self.channels, changing, self._seeds, self._stack)
+        self._inside = Inside(self._api, self.channels, self._guests, self._seeds)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -76,11 +99,35 @@ class ProxmoxDriver:
     async def observe(self, desired: Desired) -> Observed:
         """All guests of all nodes, and the storages and bridges that the files name."""
         self._view = await look.view(self._api, self._target.node)
-        return await look.observe(self._api, desired, self._stack, self._view)
+        found = await look.observe(self._api, desired, self._stack, self._view)
+        self._seeds.host, self._seeds.cluster = desired.host, self._view.cluster
+        self._seeds.unseeded = frozenset(
+            address
+            for address, one in found.guests.items()
+            if one.complete and not any(path.startswith("cloud_init.") for path in one.fields)
+        )
+        named = {
+            address: replace(one, stack=self._name_of_stack) if one.stack == self._stack else one
+            for address, one in found.guests.items()
+        }
+        return replace(found, guests=named)
+
+    async def inventory(self, desired: Desired) -> Inventory:
+        """Everything that the user may see, of every owner."""
+        self._view = await look.view(self._api, self._target.node)
+        return await inventory.take(self._api, self.channels, self._view)
+
+    async def examine(self, desired: Desired) -> Sequence[Finding]:
+        """What is missing on the cluster and its nodes for this folder's guests."""
+        return await doctor.examine(self._api, self.channels, self._target, desired, self._view)
 
     def project(self, thing: Guest | Pool | Bridge) -> Fields:
         """A storage or bridge is used as it is: it has nothing to compare."""
-        return kinds.projected(thing, {}) if isinstance(thing, Guest) else {}
+        if not isinstance(thing, Guest):
+            return {}
+        listed = self._view.cluster.guests.get(thing.address)
+        node = thing.node or (listed.node if listed is not None else self._view.node)
+        return kinds.projected(thing, self._seeds.digests(thing, node))
 
     def impact(self, guest: Guest, seen: SeenGuest, change: FieldChange) -> Impact:
         """What PVE applies at once is live; the rest waits for a restart."""
@@ -95,6 +142,10 @@ class ProxmoxDriver:
     def remarks(self, desired: Desired) -> Sequence[str]:
         """Nothing is left out."""
         return ()
+
+    def rooted(self) -> Sequence[str]:
+        """What the node channel was used for, a line for each node and reason."""
+        return tuple(f"{node}: {why}" for node, why in self.channels.used)
 
     def estimate(self, step: str, guest: Guest | None) -> float:
         """As measured on a small node."""
@@ -123,7 +174,10 @@ class ProxmoxDriver:
         self, guest: Guest, seen: SeenGuest, changes: Sequence[FieldChange], tell: Tell
     ) -> None:
         """Writes what differs in these fields, with PVE's own digests."""
-        await self._changing.bring(guest, {change.path for change in changes}, tell)
+        paths = {change.path for change in changes}
+        now = await self._changing.bring(guest, paths, tell)
+        if any(path.startswith("cloud_init.") for path in paths):
+            await self._inside.bring(guest, now, tell)
 
     async def adopt(self, guest: Guest, tell: Tell) -> None:
         """Writes the marks, and nothing else."""

@@ -24,7 +24,8 @@ _KEYS = {
     "mounts": ("mp",),
     "volumes": ("mp",),
     "gpus": ("dev",),
-    "pci": ("hostpci",),
+    "pci": ("hostpci", "machine"),
+    "cloud_init": (),
 }
 """The keys that a changed field may write; numbered ones by their prefix."""
 _PARTS = ("net", "mp", "rootfs", "dev", "features", "startup", "hostpci", "ipconfig", "scsi")

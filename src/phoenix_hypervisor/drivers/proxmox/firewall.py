@@ -14,6 +14,7 @@ from phoenix_hypervisor.drivers.proxmox.property import flag
 from phoenix_hypervisor.drivers.proxmox.state import url
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Firewall, FirewallRule, Json
+from phoenix_hypervisor.model.errors import Conflict
 
 _POLICIES = ("ACCEPT", "DROP", "REJECT")
 _TRIES = 3
@@ -73,11 +74,14 @@ async def write(api: Api, node: str, address: Address, wanted: Firewall | None) 
     if wanted is None or not wanted.enabled:
         options = await api.get(where)
         if flag(options.get("enable")):
-            await api.put(where, enable="0")
+            await api.put(where, enable="0", digest=options.get("digest"))
         return
     await _write_rules(api, node, address, wanted.rules)
     # Switched on last: with the rules of before it might lock everybody out.
-    await api.put(where, enable="1", policy_in=wanted.policy_in, policy_out=wanted.policy_out)
+    options = await api.get(where)
+    values = {"enable": "1", "policy_in": wanted.policy_in, "policy_out": wanted.policy_out}
+    if any(str(options.get(key)) != value for key, value in values.items()):
+        await api.put(where, digest=options.get("digest"), **values)
 
 
 async def _write_rules(
@@ -92,7 +96,15 @@ async def _write_rules(
     for rule in reversed(told):
         await api.post(rows, **rule)
     for position in range(len(told) + len(before) - 1, len(told) - 1, -1):
-        await api.delete(url(node, address, "firewall", "rules", position))
+        # With the digest of what is there, so that nobody else's new rule is the one that goes.
+        there = await api.get(rows)
+        if len(there) != position + 1:
+            raise Conflict(
+                f"somebody else changes the firewall rules of {address} at the same time",
+                hint="plan again",
+            )
+        where = url(node, address, "firewall", "rules", position)
+        await api.delete(where, digest=there[0].get("digest"))
 
 
 def _told(rule: Mapping[str, Any]) -> dict[str, str]:

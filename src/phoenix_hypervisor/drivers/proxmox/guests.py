@@ -2,18 +2,20 @@
 
 from dataclasses import dataclass, replace
 
-from phoenix_hypervisor.drivers.proxmox import cluster, container, kinds, state
+from phoenix_hypervisor.drivers.proxmox import cluster, container, edits, kinds, state
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
+from phoenix_hypervisor.drivers.proxmox.api.texts import NoGuest
 from phoenix_hypervisor.drivers.proxmox.changing import Changing
 from phoenix_hypervisor.drivers.proxmox.marks import Tags
 from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
 from phoenix_hypervisor.drivers.proxmox.node.guest_file import Aside
 from phoenix_hypervisor.drivers.proxmox.property import flag
+from phoenix_hypervisor.drivers.proxmox.seeds import Seeds
 from phoenix_hypervisor.drivers.proxmox.state import State, url
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import Conflict, DriverError, NotFound, TimedOut
+from phoenix_hypervisor.model.errors import Conflict, DriverError, TimedOut
 
 _SHUTDOWN_S = 90
 _STOP_S = 120.0
@@ -28,6 +30,7 @@ class Guests:
     api: Api
     channels: Channels
     changing: Changing
+    seeds: Seeds
     stack: str
 
     async def start(self, address: Address, tell: Tell) -> State:
@@ -35,7 +38,11 @@ class Guests:
         now = await self.changing.own(address)
         if not await self.runs(now):
             tell("starting")
-            await self.api.run("POST", url(now.node, address, "status", "start"), tell, 300.0)
+            try:
+                await self.api.run("POST", url(now.node, address, "status", "start"), tell, 300.0)
+            except Conflict:  # somebody was faster
+                if not await self.runs(now):
+                    raise
         return now
 
     async def stop(self, address: Address, tell: Tell) -> None:
@@ -53,14 +60,24 @@ class Guests:
             if isinstance(error, Conflict):
                 raise
             tell(f"it did not shut down ({error}): stopping hard")
-            await self.api.run("POST", url(now.node, address, "status", "stop"), tell, _STOP_S)
+            await self._stop_hard(now, tell)
+
+    async def _stop_hard(self, now: State, tell: Tell) -> None:
+        where = url(now.node, now.address, "status", "stop")
+        try:
+            await self.api.run("POST", where, tell, _STOP_S)
+        except Conflict:  # it stopped by itself just now
+            if await self.runs(now):
+                raise
 
     async def delete(self, address: Address, tell: Tell) -> None:
-        """Removes it with its disks; one that is gone already is no error."""
+        """Removes it with its disks; one that is gone already is no error, one out of sight is."""
         try:
             now = await self.changing.own(address)
-        except NotFound:
-            return
+        except NoGuest:
+            if not await cluster.is_taken(self.api, address):
+                return
+            raise
         if flag(now.config.get("protection")):
             raise Conflict(
                 f"{address} is protected",
@@ -68,8 +85,10 @@ class Guests:
             )
         if await self.runs(now):
             tell("stopping hard")
-            await self.api.run("POST", url(now.node, address, "status", "stop"), tell, _STOP_S)
+            await self._stop_hard(now, tell)
         tell("deleting")
+        if not kinds.is_container(now):
+            await self.seeds.forget(now)
         await self.api.run("DELETE", url(now.node, address), tell, _DELETE_S, purge=True)
 
     async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
@@ -119,13 +138,8 @@ class Guests:
         now = await self.changing.read(guest.address)
         if now.stack not in (None, self.stack):
             raise Conflict(f"{guest.address} belongs to the stack {now.stack}: left alone")
-        notes = replace(
-            now.notes,
-            stack=self.stack,
-            volumes=container.volume_keys(guest, now.config, now.notes)
-            if guest.kind == "lxc"
-            else {},
-        )
+        # What was asked for shows later what the files dropped; the text for people stays theirs.
+        notes = replace(edits.notes(guest, now, self.stack, {}), text=now.notes.text)
         tags = Tags(self.stack, complete=True, others=now.tags.others)
         await self.changing.write(
             now, {"tags": tags.write(now.vmid), "description": notes.write(now.vmid)}

@@ -49,7 +49,8 @@ def _machine(guest: Guest, seen: SeenGuest, change: FieldChange) -> Impact:
     if change.path in ("pool", "node"):
         return Impact.LIVE  # moved while it runs
     if path.group == "cloud_init":
-        return Impact.RESTART  # it is read at a start; the machine and its disk stay
+        # Users, keys, packages and mounts are brought in live; the network is read at a start.
+        return Impact.RESTART if path.leaf == "network" else Impact.LIVE
     return default_impact(guest, seen.fields, change)
 
 

@@ -6,30 +6,32 @@ Phoenix made.
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from phoenix_hypervisor.drivers.proxmox import kinds, look, machine_way
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.guests import Guests
 from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
 from phoenix_hypervisor.drivers.proxmox.node.inside import Inside as Containers
+from phoenix_hypervisor.drivers.proxmox.seeds import Seeds
 from phoenix_hypervisor.drivers.proxmox.state import State
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import Conflict, DriverError, TimedOut
 
-_READY_S = 120.0
+_READY_S = 180.0
+_ADDRESS_S = 60.0
 _POLL_S = 0.3
 # Waits until the init system has started everything; a container without one is ready at once.
+# A service that takes too long does not make a guest unusable: it is told, and checks decide.
 _READY = """\
 i=0
-while [ $i -lt 900 ]; do
+while [ $i -lt 1500 ]; do
   case "$(systemctl is-system-running 2>/dev/null)" in running|degraded) exit 0;; esac
   [ -d /run/systemd/system ] || [ $i -lt 50 ] || exit 0
   i=$((i+1)); sleep 0.1
 done
-systemctl list-jobs --no-pager >&2
-exit 1
+systemctl list-jobs --no-pager --no-legend
+systemctl --quiet is-active basic.target
 """
 _CONSOLE = """\
 lxc-attach -n {id} -- journalctl --boot --no-pager --lines={lines} 2>/dev/null ||
@@ -40,20 +42,21 @@ lxc-attach -n {id} -- journalctl --boot --no-pager --lines={lines} 2>/dev/null |
 class Inside:
     """What the driver does inside the guests of one stack."""
 
-    def __init__(self, api: Api, channels: Channels, guests: Guests, folder: Path) -> None:
+    def __init__(self, api: Api, channels: Channels, guests: Guests, seeds: Seeds) -> None:
         self._api = api
         self._channels = channels
         self._guests = guests
         self._containers: dict[str, Containers] = {}
-        self._machines = machine_way.Machines(api, channels, folder)
+        self._machines = machine_way.Machines(api, channels, seeds)
 
     async def ready(self, guest: Guest, now: State, tell: Tell) -> None:
         """Waits until the guest can be worked in and has an address. Raises `TimedOut`."""
         tell("waiting for the init system")
         if not kinds.is_container(now):
-            await self._machines.ready(now, tell)
+            await self._machines.ready(guest, now, tell)
             return
-        await self._run(now, _READY, _READY_S)
+        for job in (await self._run(now, _READY, _READY_S)).splitlines():
+            tell(f"not up yet: {' '.join(job.split())}")
         if any(nic.address for nic in guest.nics):
             await self._addressed(now, tell)
 
@@ -64,6 +67,12 @@ class Inside:
         if not kinds.is_container(now):
             return await self._machines.addresses(now)
         return await look.ips(self._api, now)
+
+    async def bring(self, guest: Guest, now: State, tell: Tell) -> None:
+        """What a running machine's documents say now, in the machine; nothing for others."""
+        if not kinds.is_container(now) and await self._guests.runs(now):
+            tell("bringing users, keys, packages and mounts into the machine")
+            await self._machines.bring(guest, now, tell)
 
     async def way_in(self, now: State) -> Sequence[str]:
         """Starts a POSIX shell as root in the guest. Raises `Conflict` where it doesn't run."""
@@ -120,7 +129,7 @@ class Inside:
         wanted = set(kinds.static_addresses(now))
         found: list[str] = []
         clock = asyncio.get_running_loop().time
-        end = clock() + _READY_S
+        end = clock() + _ADDRESS_S
         while clock() < end:
             rows = await self._api.get(look.interfaces(now))
             found = look.interface_addresses(rows or ())
@@ -129,4 +138,4 @@ class Inside:
             tell("waiting for its address")
             await asyncio.sleep(_POLL_S)
         missing = ", ".join(sorted(wanted - set(found))) or "from DHCP"
-        raise TimedOut(f"{now.address} has no address {missing} after {_READY_S:.0f} s")
+        raise TimedOut(f"{now.address} has no address {missing} after {_ADDRESS_S:.0f} s")

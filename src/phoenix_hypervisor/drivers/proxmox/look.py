@@ -20,14 +20,15 @@ from phoenix_hypervisor.drivers.proxmox import (
     templates,
 )
 from phoenix_hypervisor.drivers.proxmox.api.client import Api, path
+from phoenix_hypervisor.drivers.proxmox.api.texts import NoGuest
 from phoenix_hypervisor.drivers.proxmox.cluster import Cluster, Listed
 from phoenix_hypervisor.drivers.proxmox.marks import Tags
-from phoenix_hypervisor.drivers.proxmox.permissions import Permissions
+from phoenix_hypervisor.drivers.proxmox.permissions import Permissions, grant
 from phoenix_hypervisor.drivers.proxmox.state import State, is_making, read, url, with_raw
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Capacity, Desired, Guest, Json
-from phoenix_hypervisor.model.errors import DriverError, NotFound
+from phoenix_hypervisor.model.errors import DriverError
 from phoenix_hypervisor.model.observed import (
     GuestState,
     Observed,
@@ -67,7 +68,7 @@ async def observe(api: Api, desired: Desired, stack: str, seen: View) -> Observe
     managed = asyncio.gather(*(_guest(api, one, desired, stack, seen) for one in ours))
     bridges = _bridges(api, desired, seen)
     missing = _hidden(api, desired, seen)
-    images = templates.missing(api, desired, seen.cluster, seen.node)
+    images = templates.outlook(api, desired, seen.cluster, seen.node)
     guests, found, unknown, facts = await asyncio.gather(managed, bridges, missing, images)
     shown = {one.address: _foreign(one) for one in listed.values()}
     shown |= {one.address: one for one in guests if isinstance(one, SeenGuest)}
@@ -76,20 +77,20 @@ async def observe(api: Api, desired: Desired, stack: str, seen: View) -> Observe
     }
     for address in unseen:
         shown.pop(address, None)
-    storages, hidden = _storages(desired, seen)
+    storages, hidden = _storages(desired, seen, api.user)
     return Observed(
         guests=await _with_ha(api, shown, desired),
         resources=storages
         | {a: SeenResource(a, fields=f) for a, f in found.items() if f is not None},
         capacity=Capacity(seen.cluster.memory_mb, seen.cluster.cores, None),
-        unknown=unseen | unknown | hidden | _unseen_bridges(found, desired, seen),
+        unknown=unseen | unknown | hidden | _unseen_bridges(found, desired, seen, api.user),
         facts={
             "permissions": seen.permissions.as_json(),
             "user": api.user,
             "node": seen.node,
             "online": [*sorted(seen.cluster.online)],
             "quorate": seen.cluster.quorate,
-            "templates": dict(facts),
+            "templates": {str(address): told for address, told in facts.items()},
             "storages": [_fact(one) for one in seen.cluster.storages],
         },
     )
@@ -116,10 +117,10 @@ async def _guest(
     if not seen.cluster.is_online(one.node):
         return f"its node {one.node} is offline"
     if not seen.permissions.has(f"/vms/{one.vmid}", "VM.Audit"):
-        return f"{api.user} lacks VM.Audit on /vms/{one.vmid}"
+        return _lacks(api.user, f"/vms/{one.vmid}", "VM.Audit")
     try:
         state = await read(api, one)
-    except NotFound:
+    except NoGuest:
         now = (await cluster.look(api)).guests.get(one.address)
         if now is None:
             return "it vanished while it was looked at; try again"
@@ -238,7 +239,7 @@ async def _with_ha(
 
 
 def _storages(
-    desired: Desired, seen: View
+    desired: Desired, seen: View, user: str
 ) -> tuple[dict[Address, SeenResource], dict[Address, str]]:
     """Storages that the files name: those that are there, and those that can't be seen."""
     found: dict[Address, SeenResource] = {}
@@ -248,8 +249,13 @@ def _storages(
         if pool.name in names:
             found[address] = SeenResource(address)
         elif not seen.permissions.has(f"/storage/{pool.name}", "Datastore.Audit"):
-            hidden[address] = f"the user lacks Datastore.Audit on /storage/{pool.name}"
+            hidden[address] = _lacks(user, f"/storage/{pool.name}", "Datastore.Audit")
     return found, hidden
+
+
+def _lacks(user: str, where: str, privilege: str) -> str:
+    """Why something can't be seen, with the command that mends it."""
+    return f"{user} lacks {privilege} on {where}: `{grant(user, where, [privilege])}`"
 
 
 async def _bridges(
@@ -273,14 +279,14 @@ async def _bridges(
 
 
 def _unseen_bridges(
-    found: Mapping[Address, object], desired: Desired, seen: View
+    found: Mapping[Address, object], desired: Desired, seen: View, user: str
 ) -> dict[Address, str]:
     """A bridge that a token may not use is not in its list: that does not mean it isn't there."""
     hidden: dict[Address, str] = {}
     for address, there in found.items():
         where = f"/sdn/zones/localnetwork/{desired.bridges[address].name}"
         if there is None and not seen.permissions.has(where, "SDN.Use"):
-            hidden[address] = f"the user lacks SDN.Use on {where}"
+            hidden[address] = _lacks(user, where, "SDN.Use")
     return hidden
 
 
@@ -303,21 +309,13 @@ async def _hidden(api: Api, desired: Desired, seen: View) -> dict[Address, str]:
         if not seen.permissions.has(f"/vms/{addresses.ident(address)}", "VM.Audit")
         and seen.cluster.at(int(addresses.ident(address))) is None
     ]
-    taken = await asyncio.gather(*(_is_taken(api, address) for address in doubtful))
+    taken = await asyncio.gather(*(cluster.is_taken(api, address) for address in doubtful))
     return {
-        address: f"the id is in use by a guest that {api.user} may not see (it lacks VM.Audit)"
+        address: "the id is in use, by a guest out of sight: "
+        + _lacks(api.user, f"/vms/{addresses.ident(address)}", "VM.Audit")
         for address, is_taken in zip(doubtful, taken, strict=True)
         if is_taken
     }
-
-
-async def _is_taken(api: Api, address: Address) -> bool:
-    """Whether any guest has the id: that everybody is told."""
-    try:
-        await api.get("/cluster/nextid", vmid=addresses.ident(address))
-    except DriverError:
-        return True
-    return False
 
 
 def _fact(one: cluster.Storage) -> Json:

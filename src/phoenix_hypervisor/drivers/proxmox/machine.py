@@ -7,7 +7,7 @@ Source: the Proxmox VE API documentation, `/nodes/{node}/qemu/{vmid}/config`, an
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from urllib.parse import quote
 
 from phoenix_hypervisor.drivers import fields as words
@@ -44,28 +44,11 @@ _SNIPPET = re.compile(r"snippets/phoenix-\d+-(?P<part>[a-z]+)-(?P<digest>[0-9a-f
 _LXC_ONLY = ("unprivileged", "nesting", "gpus", "swap_mb")
 
 
-static_addresses = machine_network.static_addresses
-
-
-@dataclass(frozen=True, slots=True)
-class Seed:
-    """What cloud-init is told: `digests` of its documents, which are snippets of `store`."""
-
-    store: str
-    digests: Mapping[str, str] = field(default_factory=dict)
-    domain: str | None = None
-
-
-def wanted(
-    guest: Guest,
-    config: Config,
-    notes: Notes,  # noqa: ARG001 - as containers have it
-    seed: Seed | None = None,
-) -> Keys:
+def wanted(guest: Guest, config: Config, domain: str | None = None) -> Keys:
     """PVE's keys for all that the guest asks for; None: the key is to go.
 
     `config` is what is there now (empty for a new one): parts that nobody asked for are kept.
-    Without a `seed` cloud-init's documents stay as they are. Disks are not among the keys.
+    Disks (`new_disk`) and cloud-init's documents (`cloud`) are not among the keys.
     """
     cores = _number(config.get("sockets")) or 1
     keys: Keys = dict(NEW) if not config else {}
@@ -81,54 +64,7 @@ def wanted(
     if cores != 1:
         keys["sockets"] = "1"
     keys |= _hardware(guest, config)
-    keys |= machine_network.wanted(guest, config, seed.domain if seed else None)
-    if seed is not None and seed.digests:
-        keys |= cloud(guest, seed)
-    return keys
-
-
-def created(guest: Guest, image: str, pool: str, seed: Seed | None = None) -> dict[str, str]:
-    """The keys that make a machine from an image (a volume such as `local:import/x.qcow2`).
-
-    `pool` is the storage that its disks come to lie in. What only root may write is left for
-    later. With UEFI there is a disk for its variables too, without Secure Boot's keys, so that
-    NVIDIA's modules load.
-    """
-    keys = wanted(guest, {}, Notes(), seed)
-    found = {
-        key: value
-        for key, value in keys.items()
-        if value is not None and not root_only(key, value, {})
-    }
-    found[ROOT] = f"{pool}:0,import-from={image},discard=on,iothread=1,ssd=1"
-    found[CLOUD_DRIVE] = f"{pool}:cloudinit"
-    if guest.bios == "ovmf":
-        found["efidisk0"] = f"{pool}:1,efitype=4m,pre-enrolled-keys=0"
-    return found
-
-
-def rests_as_template(guest: Guest) -> bool:
-    """Whether the machine becomes a template of PVE's own once its disk is there.
-
-    Those can't be started or hold snapshots, so that what is to be configured inside, or cloned
-    from a snapshot, stays a machine at rest.
-    """
-    at_rest = guest.kind == "vm" and guest.is_template and guest.snapshot_name is None
-    return at_rest and not guest.features and guest.script is None
-
-
-def asked(guest: Guest) -> set[str]:
-    """The fields that only count because the files ask for them."""
-    told = {"cpu": guest.cpu, "machine": guest.machine, "bios": guest.bios}
-    return {word for word, value in told.items() if value is not None}
-
-
-def is_on_drive(path: str) -> bool:
-    """Whether a changed field stands on cloud-init's drive, which is then to be made anew."""
-    parts = words.split(path)
-    if parts.group == "network":
-        return parts.leaf in ("address", "gateway", "nameservers", "mac")
-    return parts.group == "cloud_init" or path == "name"
+    return keys | machine_network.wanted(guest, config, domain)
 
 
 def root_only(key: str, value: str | None, config: Config) -> bool:
@@ -142,6 +78,30 @@ def root_only(key: str, value: str | None, config: Config) -> bool:
         told = (value or "", _text(config, key))
         return any("host" in parse(each, "host") for each in told if each)
     return False
+
+
+def new_disk(guest: Guest, image: str, pool: str) -> dict[str, str]:
+    """The keys of a new machine's disks, which come to lie in the storage `pool`.
+
+    The root disk is imported from `image` (a volume such as `local:import/debian.qcow2`); beside
+    it stands cloud-init's drive. With UEFI there is a disk for its variables too, without Secure
+    Boot's keys, so that NVIDIA's modules load.
+    """
+    keys = {
+        ROOT: f"{pool}:0,import-from={image},discard=on,iothread=1,ssd=1",
+        CLOUD_DRIVE: f"{pool}:cloudinit",
+    }
+    if guest.bios == "ovmf":
+        keys["efidisk0"] = f"{pool}:1,efitype=4m,pre-enrolled-keys=0"
+    return keys
+
+
+def rests_as_template(guest: Guest) -> bool:
+    """Whether it becomes one of PVE's own templates, which can be cloned at once but never start
+    again: only where nothing is to be done inside it, and no snapshot is asked for.
+    """
+    busy = guest.features or guest.script or guest.snapshot_name
+    return guest.kind == "vm" and guest.is_template and not busy
 
 
 def cloud_drive(config: Config) -> str | None:
@@ -163,11 +123,14 @@ def snippet(vmid: int, part: str, digest: str) -> str:
     return f"phoenix-{vmid}-{part}-{digest}.yaml"
 
 
-def cloud(guest: Guest, seed: Seed) -> Keys:
-    """cloud-init's keys where its documents are snippets: PVE's own words are then not used."""
+def cloud(guest: Guest, store: str, digests: Mapping[str, str]) -> Keys:
+    """cloud-init's keys where its documents are snippets of the storage `store`.
+
+    `digests` are those of `cloudinit.Documents`. PVE's own words for users are then not used.
+    """
     named = {
-        part: f"{seed.store}:snippets/{snippet(guest.id, part, digest)}"
-        for part, digest in sorted(seed.digests.items())
+        part: f"{store}:snippets/{snippet(guest.id, part, digest)}"
+        for part, digest in sorted(digests.items())
     }
     return {"cicustom": text(named), "citype": "nocloud", "ciuser": None, "sshkeys": None}
 
@@ -219,16 +182,16 @@ def fields(config: Config, guest: Guest | None, notes: Notes) -> dict[str, Json]
     return _shown(seen) | _told({each["part"]: each["digest"] for each in found})
 
 
-def projected(guest: Guest, seed: Seed | None = None) -> dict[str, Json]:
+def projected(guest: Guest, digests: Mapping[str, str]) -> dict[str, Json]:
     """What `fields` shows once all is as the guest asks.
 
-    Without a `seed` nothing of cloud-init is compared: for a machine that Phoenix did not make
-    (`adopt`), whose instance id is not Phoenix's to choose.
+    `digests` as for `cloud`. Without them nothing of cloud-init is compared: for a machine that
+    Phoenix did not make (`adopt`), whose instance id is not Phoenix's to choose.
     """
     shown = _shown(guest)
     if guest.machine is None and guest.pci:
         shown["machine"] = "q35"
-    return shown | (_told(seed.digests) if seed is not None else {})
+    return shown | _told(digests)
 
 
 def _told(digests: Mapping[str, str]) -> dict[str, Json]:

@@ -1,24 +1,22 @@
-"""Ways into virtual machines: SSH as root or through sudo, with a key that Phoenix made.
+"""Ways into virtual machines: SSH as root, with a key that Phoenix made.
 
 The connection goes through the machine's node, so that its network need not be reachable from
-here. The key lies in the folder's `.phoenix/ssh`, which Git ignores; cloud-init brings the public
-half into the machine. Source: ssh_config(5).
+here. cloud-init brings the public half of the key into the machine. Source: ssh_config(5).
 """
 
 import asyncio
 import shlex
-from pathlib import Path
 
 from phoenix_hypervisor.drivers.proxmox import kinds
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
 from phoenix_hypervisor.drivers.proxmox.property import parse
+from phoenix_hypervisor.drivers.proxmox.seeds import Seeds, run_in
 from phoenix_hypervisor.drivers.proxmox.state import State, url
+from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import DriverError, PhoenixError, TimedOut
 
-USER = "phoenix"
-"""The account in the machine that Phoenix works as, by sudo; made by cloud-init."""
 _READY_S = 280.0
 _POLL_S = 2.0
 _AGENT_S = 10.0
@@ -27,21 +25,23 @@ _AGENT_S = 10.0
 class Machines:
     """The ways into the virtual machines of one folder."""
 
-    def __init__(self, api: Api, channels: Channels, folder: Path) -> None:
+    def __init__(self, api: Api, channels: Channels, seeds: Seeds) -> None:
         self._api = api
         self._channels = channels
-        self._keys = folder / ".phoenix" / "ssh"
+        self._seeds = seeds
 
     async def way_in(self, now: State) -> tuple[str, ...]:
         """An argument vector that starts a POSIX shell as root."""
-        return (*await self._ssh(now, "-T"), "sudo", "-n", "sh")
+        return (*await self._ssh(now, "-T"), "sh")
 
     async def terminal(self, now: State) -> tuple[str, ...]:
         """The same with a terminal."""
-        return (*await self._ssh(now, "-t"), "sudo", "-n", "-i")
+        return await self._ssh(now, "-t")
 
-    async def ready(self, now: State, tell: Tell) -> None:
-        """Waits until one can log in and cloud-init has done its work. Raises `TimedOut`."""
+    async def ready(self, guest: Guest, now: State, tell: Tell) -> None:
+        """Waits until one can log in and cloud-init has done its work, and brings what its
+        documents say now to a machine that read older ones. Raises `TimedOut`.
+        """
         clock = asyncio.get_running_loop().time
         end = clock() + _READY_S
         why = "no address is known"
@@ -51,13 +51,22 @@ class Machines:
             except PhoenixError as error:
                 status, why = None, error.message
             if status == 0:
+                await self.bring(guest, now, tell)
                 return
-            tell(f"waiting for cloud-init: {why.splitlines()[-1] if why.strip() else 'it works'}")
+            tell(f"waiting until one can log in: {why.splitlines()[-1] if why.strip() else 'it works'}")
             await asyncio.sleep(_POLL_S)
         raise TimedOut(
             f"{now.address}: nobody could log in, or cloud-init was not done, in {_READY_S:.0f} s",
             hint=f"{why.strip()}; `phoenix logs {now.address}` shows its console",
         )
+
+    async def bring(self, guest: Guest, now: State, tell: Tell) -> None:
+        """Users, keys, packages and mounts of the documents, in the running machine."""
+        failed = await run_in(await self.way_in(now), self._seeds.live(guest), _READY_S)
+        if failed:
+            error = DriverError(f"{now.address}: not all that cloud-init is told could be done")
+            error.detail = failed
+            raise error
 
     async def addresses(self, now: State) -> list[str]:
         """The fixed addresses; with DHCP those that the guest agent tells, if it answers."""
@@ -83,24 +92,12 @@ class Machines:
         """The end of the boot's journal, read inside."""
         process = await asyncio.create_subprocess_exec(
             *await self._ssh(now, "-T"),
-            f"sudo -n journalctl --boot --no-pager --lines={int(lines)}",
+            f"journalctl --boot --no-pager --lines={int(lines)}",
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
         out, _ = await process.communicate()
         return out.decode(errors="replace")
-
-    async def public_key(self) -> str:
-        """The public half of the key, which is made where there is none yet."""
-        private = self._keys / "id_ed25519"
-        if not private.exists():
-            self._keys.mkdir(parents=True, exist_ok=True, mode=0o700)
-            process = await asyncio.create_subprocess_exec(
-                "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "phoenix", "-f", str(private)
-            )
-            if await process.wait():
-                raise DriverError(f"no SSH key could be made in {self._keys}")
-        return private.with_suffix(".pub").read_text(encoding="utf-8").strip()
 
     async def _try(self, now: State) -> tuple[int | None, str]:
         process = await asyncio.create_subprocess_exec(
@@ -120,7 +117,8 @@ class Machines:
         return process.returncode, out.decode(errors="replace")
 
     async def _ssh(self, now: State, terminal: str) -> tuple[str, ...]:
-        await self.public_key()
+        key = self._seeds.key
+        key.text()
         addresses = await self.addresses(now)
         if not addresses:
             raise DriverError(
@@ -134,9 +132,9 @@ class Machines:
         identity = parse(str(now.config.get("smbios1", ""))).get("uuid", str(now.vmid))
         options = {
             "ProxyCommand": through.replace("%", "%%"),
-            "IdentityFile": str(self._keys / "id_ed25519"),
+            "IdentityFile": str(key.private),
             "IdentitiesOnly": "yes",
-            "UserKnownHostsFile": str(self._keys / "known_hosts"),
+            "UserKnownHostsFile": str(key.folder / "known_hosts"),
             "HostKeyAlias": f"phoenix-{now.vmid}-{identity}",
             "StrictHostKeyChecking": "accept-new",
             "BatchMode": "yes",
@@ -144,4 +142,4 @@ class Machines:
             "LogLevel": "ERROR",
         }
         told = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-        return ("ssh", terminal, *told, f"{USER}@{addresses[0]}")
+        return ("ssh", terminal, *told, f"root@{addresses[0]}")

@@ -45,7 +45,10 @@ class Making:
             await self._clear(guest.address, tell)
             await self._make(guest, tell)
         await self._mark(guest.address, complete=False)
-        await self.changing.bring(guest, None, tell)
+        now = await self.changing.bring(guest, None, tell)
+        if machine.rests_as_template(guest) and not now.is_template:
+            tell("making it a template")
+            await self.api.run("POST", url(now.node, now.address, "template"), tell)
         await self._mark(guest.address, complete=True)
 
     async def _make(self, guest: Guest, tell: Tell) -> None:
@@ -85,12 +88,14 @@ class Making:
         node = guest.node or self.node
         volume = await templates.ensure(self.api, seen, guest, node, tell)
         storage = _store(guest, seen, node, "images")
+        keys = machine.wanted(guest, {})
+        plain = {key: each for key, each in keys.items() if not machine.root_only(key, each, {})}
         tell(f"creating it on {node} from {volume}")
         await self._send(
             guest.address,
             path("nodes", node, "qemu"),
             tell,
-            **machine.wanted(guest, {}),
+            **plain,
             **machine.new_disk(guest, volume, storage),
             vmid=guest.id,
             tags=self._tags(complete=False).write(guest.id),

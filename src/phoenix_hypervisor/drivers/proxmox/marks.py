@@ -20,6 +20,7 @@ from typing import Any, Self
 _STACK = "phoenix."
 _ID = "phoenix-id."
 _NEW = "new"
+_BETWEEN = re.compile(r"[;,\s]+")
 _BLOCK = re.compile(r"\n*<!-- phoenix: (\{.*\}) -->\n*")
 
 
@@ -35,10 +36,11 @@ class Tags:
     @classmethod
     def read(cls, text: str | None, vmid: int) -> Self:
         """From PVE's `a;b;c`. Tags of another id are a clone's, and dropped."""
-        found = [tag for tag in re.split(r"[;,\s]+", text or "") if tag]
-        own = next((t for t in found if re.fullmatch(rf"{re.escape(_ID)}{vmid}(\..+)?", t)), None)
+        found = [tag for tag in _BETWEEN.split(text or "") if tag]
+        mark = f"{_ID}{vmid}"
+        own = next((t for t in found if t == mark or t.startswith(f"{mark}.")), None)
         stack = next((t.removeprefix(_STACK) for t in found if t.startswith(_STACK)), None)
-        rest = own.removeprefix(f"{_ID}{vmid}").lstrip(".") if own is not None else ""
+        rest = own.removeprefix(mark).lstrip(".") if own is not None else ""
         return cls(
             stack=stack if own is not None else None,
             complete=own is not None and rest != _NEW,

@@ -26,8 +26,11 @@ def wanted(guest: Guest, config: Mapping[str, object]) -> dict[str, str | None]:
             key = free(taken, "net")
             taken[key] = nic.name
         parts: dict[str, str] = {"name": nic.name, **there.get(key, {}), "bridge": nic.bridge}
+        # Beside an IPv4 address, the only one that is compared, an IPv6 one is somebody else's.
+        beside = ("ip6", "gw6") if "ip" in parts and ":" not in (nic.address or ":") else ()
         for part in (*_PLACE, "firewall"):
-            parts.pop(part, None)
+            if part not in beside:
+                parts.pop(part, None)
         parts |= _place(nic) | ({"firewall": "1"} if guarded else {}) | {"type": "veth"}
         if nic.mac:
             parts["hwaddr"] = nic.mac.upper()

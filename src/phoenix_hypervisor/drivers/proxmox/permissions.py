@@ -7,6 +7,8 @@ paths to privileges, with 1 where one also holds for the paths below.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from phoenix_hypervisor.drivers.proxmox.api import rights
+from phoenix_hypervisor.drivers.proxmox.privileges import OLD_NAMES
 from phoenix_hypervisor.model.desired import Json
 
 
@@ -20,9 +22,13 @@ class Permissions:
     def has(self, path: str, privilege: str) -> bool:
         """Whether the privilege holds on the path: by itself, or from the nearest one above.
 
-        A path that is listed replaces what it would get from above.
+        A path that is listed replaces what it would get from above. A privilege of Proxmox VE 9
+        holds where that does which stands for it in 8.
         """
         if self.everything:
+            return True
+        old = OLD_NAMES.get(privilege)
+        if old is not None and self.has(path, old):
             return True
         if path in self.tree:
             return privilege in self.tree[path]
@@ -61,10 +67,4 @@ class Permissions:
 
 def grant(user: str, path: str, privileges: Iterable[str]) -> str:
     """The commands that give a user (or token) these privileges on a path."""
-    role = "Phoenix" + "".join(part.title() for part in path.split("/") if part.isalpha())
-    kind = "--tokens" if "!" in user else "--users"
-    names = " ".join(sorted(privileges))
-    return (
-        f'pveum role add {role} --privs "{names}"; '
-        f"pveum acl modify {path} {kind} '{user}' --roles {role}"
-    )
+    return rights.command(user, path, privileges)

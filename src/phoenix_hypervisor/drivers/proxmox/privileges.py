@@ -19,7 +19,6 @@ PRIVILEGES: Mapping[str, str] = {
     "VM.Allocate": "guests are made and removed; nesting",
     "VM.Audit": "guests are looked at",
     "VM.Clone": "guests are cloned from one another",
-    "VM.Config.CDROM": "the cloud-init drive of virtual machines",
     "VM.Config.CPU": "cores",
     "VM.Config.Cloudinit": "users, keys and addresses of virtual machines",
     "VM.Config.Disk": "disks, volumes and their sizes",
@@ -39,6 +38,9 @@ BASE: tuple[str, ...] = tuple(PRIVILEGES)
 
 ON_DEMAND: Mapping[str, str] = {
     "Sys.Console": "guests under the HA manager (`ha`)",
-    "Sys.Modify": "privileged containers (`unprivileged`: false)",
+    "Sys.Modify": "privileged containers (`unprivileged`: false), start order of virtual machines",
 }
-"""What only some folders need: not in the role, and asked for by the plan where it is."""
+"""What only some folders need, on `/`: not in the role; a plan that needs it says so."""
+
+OLD_NAMES: Mapping[str, str] = {"VM.GuestAgent.Audit": "VM.Monitor"}
+"""What Proxmox VE 8 has in place of a privilege of 9."""

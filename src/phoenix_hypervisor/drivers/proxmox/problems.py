@@ -7,8 +7,9 @@ from phoenix_hypervisor.drivers import fields as words
 from phoenix_hypervisor.drivers.proxmox import templates
 from phoenix_hypervisor.drivers.proxmox.permissions import Permissions, grant
 from phoenix_hypervisor.model import address as addresses
+from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Action, Change
-from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
+from phoenix_hypervisor.model.desired import Boot, CloneOf, Desired, Guest
 from phoenix_hypervisor.model.observed import Observed, SeenGuest
 
 _MADE = (
@@ -20,6 +21,7 @@ _MADE = (
     "VM.Config.Network",
     "VM.Config.Options",
 )
+_MACHINE = ("VM.Config.Cloudinit", "VM.Config.HWType")
 _BY_FIELD = {
     "cores": "VM.Config.CPU",
     "memory_mb": "VM.Config.Memory",
@@ -39,8 +41,10 @@ _BY_STEP = {
     "stop": "VM.PowerMgmt",
     "snapshot": "VM.Snapshot",
     "delete": "VM.Allocate",
+    "update": "VM.Config.Options",  # its notes
     "configure": "VM.Config.Options",
     "adopt": "VM.Config.Options",
+    "record": "VM.Config.Options",
 }
 
 
@@ -50,7 +54,7 @@ def find(desired: Desired, observed: Observed, changes: Sequence[Change]) -> lis
     return [
         *_cluster(facts, changes),
         *(line for guest in desired.guests.values() for line in _guest(guest, observed, facts)),
-        *_privileges(desired, facts, changes),
+        *_privileges(desired, observed, changes),
         *(line for change in changes for line in _lost(change, observed)),
     ]
 
@@ -62,9 +66,8 @@ def _cluster(facts: Mapping[str, Any], changes: Sequence[Change]) -> Iterator[st
 
 def _guest(guest: Guest, observed: Observed, facts: Mapping[str, Any]) -> Iterator[str]:
     address = guest.address
-    twin = next((a for a in observed.guests if _is_twin(a, address)), None)
-    if twin is not None:
-        seen = observed.guests[twin]
+    twin = addresses.vm(guest.id) if guest.kind == "lxc" else addresses.lxc(guest.id)
+    if (seen := observed.guests.get(twin)) is not None:
         yield f"{address}: the id is taken by {twin} “{seen.name}”: ids are of all guests together"
     node = guest.node or facts.get("node")
     online = facts.get("online", [])
@@ -73,7 +76,7 @@ def _guest(guest: Guest, observed: Observed, facts: Mapping[str, Any]) -> Iterat
         there_are = f"there are {_list(online)}"
         yield f"{address}: the node {guest.node} is not there, or offline; {there_are}"
         return
-    if (reason := templates.reason(facts, address, guest)) is not None and there is None:
+    if (reason := templates.reason(facts, address)) is not None and there is None:
         yield reason
     place = node if there is None else (guest.node or there.place)
     yield from _storages(guest, str(place), facts, is_new=there is None)
@@ -113,16 +116,15 @@ def _storages(guest: Guest, node: str, facts: Mapping[str, Any], *, is_new: bool
             )
 
 
-def _privileges(
-    desired: Desired, facts: Mapping[str, Any], changes: Sequence[Change]
-) -> Iterator[str]:
+def _privileges(desired: Desired, observed: Observed, changes: Sequence[Change]) -> Iterator[str]:
     """The missing ones of all changes together, a line for each path, with the command."""
+    facts = observed.facts
     held = Permissions.from_json(facts.get("permissions"))
     missing: dict[str, set[str]] = {}
     for change in changes:
         if not addresses.is_guest(change.address):
             continue
-        for path, privilege in _needs(change, desired):
+        for path, privilege in _needs(change, desired, observed):
             if not held.has(path, privilege):
                 missing.setdefault(path, set()).add(privilege)
     user = str(facts.get("user", ""))
@@ -143,7 +145,7 @@ def _gathered(missing: Mapping[str, set[str]], everywhere: set[str]) -> dict[str
     return {**rest, "/vms": everywhere}
 
 
-def _needs(change: Change, desired: Desired) -> Iterator[tuple[str, str]]:
+def _needs(change: Change, desired: Desired, observed: Observed) -> Iterator[tuple[str, str]]:
     where = f"/vms/{addresses.ident(change.address)}"
     guest = desired.guests.get(change.address)
     yield from ((where, _BY_STEP[s.name]) for s in change.steps if s.name in _BY_STEP)
@@ -153,7 +155,7 @@ def _needs(change: Change, desired: Desired) -> Iterator[tuple[str, str]]:
     yield from ((where, _BY_FIELD.get(group, "VM.Config.Options")) for group in sorted(groups))
     making = change.action in (Action.CREATE, Action.REPLACE)
     if making:
-        yield from _making(guest, where)
+        yield from _making(guest, where, desired, observed)
     if making or groups & {"pool", "volumes", "disk_gb"}:
         yield from ((f"/storage/{pool}", "Datastore.AllocateSpace") for pool in _pools(guest))
     if making or "network" in groups:
@@ -161,15 +163,39 @@ def _needs(change: Change, desired: Desired) -> Iterator[tuple[str, str]]:
     if making or "pci" in groups:
         mappings = (device.mapping for device in guest.pci if device.mapping)
         yield from ((f"/mapping/pci/{mapping}", "Mapping.Use") for mapping in mappings)
+    if "ha" in groups or (making and guest.ha is not None):
+        yield "/", "Sys.Console"
+    if (
+        guest.kind == "vm"
+        and guest.boot != Boot(guest.boot.at_boot)
+        and (making or "boot" in groups)
+    ):
+        yield "/", "Sys.Modify"  # PVE::API2::Qemu: the start order of machines is the host's
 
 
-def _making(guest: Guest, where: str) -> Iterator[tuple[str, str]]:
+def _making(
+    guest: Guest, where: str, desired: Desired, observed: Observed
+) -> Iterator[tuple[str, str]]:
     yield from ((where, privilege) for privilege in _MADE)
+    yield from templates.needs(observed.facts, guest.address)
     if isinstance(guest.source, CloneOf):
         yield f"/vms/{addresses.ident(guest.source.address)}", "VM.Clone"
+        if guest.node not in (None, _place(guest.source.address, desired, observed)):
+            yield where, "VM.Migrate"  # it is made where its source is
     if guest.kind == "vm":
-        yield where, "VM.Config.Cloudinit"
-        yield where, "VM.Config.HWType"
+        yield from ((where, privilege) for privilege in _MACHINE)
+        if guest.agent and any(nic.address == "dhcp" for nic in guest.nics):
+            yield where, "VM.GuestAgent.Audit"  # which tells its addresses
+    elif not guest.unprivileged:
+        yield "/", "Sys.Modify"
+
+
+def _place(address: Address, desired: Desired, observed: Observed) -> object:
+    """The node where a guest is, or will be."""
+    seen, wanted = observed.guests.get(address), desired.guests.get(address)
+    if wanted is not None and wanted.node is not None:
+        return wanted.node
+    return seen.place if seen is not None else observed.facts.get("node")
 
 
 def _pools(guest: Guest) -> list[str]:
@@ -190,10 +216,6 @@ def _lost(change: Change, observed: Observed) -> Iterator[str]:
 
 def _volumes(seen: SeenGuest) -> list[str]:
     return sorted(words.grouped(seen.fields, "volumes"))
-
-
-def _is_twin(one: str, other: str) -> bool:
-    return one != other and one.partition("/")[2] == other.partition("/")[2]
 
 
 def _list(names: Sequence[str]) -> str:

@@ -44,8 +44,9 @@ def flag(value: object) -> bool:
 
 def indexed(config: Mapping[str, object], prefix: str) -> dict[str, str]:
     """The keys `net0`, `net1`, … with their values, by number."""
-    found = [key for key in config if re.fullmatch(rf"{prefix}\d+", key)]
-    found.sort(key=lambda key: int(key.removeprefix(prefix)))
+    start = len(prefix)
+    found = [key for key in config if key.startswith(prefix) and key[start:].isdigit()]
+    found.sort(key=lambda key: int(key[start:]))
     return {key: str(config[key]) for key in found}
 
 

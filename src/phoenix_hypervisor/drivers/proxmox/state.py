@@ -53,10 +53,11 @@ class State:
 
     @property
     def complete(self) -> bool:
-        """Whether its making came to its end."""
-        if self.config.get("lock") in _LOCKS_OF_MAKING:
-            return False
-        return self.tags.complete or (self.tags.stack is None and not self.notes.making)
+        """Whether its making came to its end: once it is marked so, whoever locks it now."""
+        if self.tags.complete:
+            return True
+        locked = self.config.get("lock") in _LOCKS_OF_MAKING
+        return not locked and self.tags.stack is None and not self.notes.making
 
     @property
     def is_template(self) -> bool:

@@ -6,14 +6,14 @@ Source: the Proxmox VE API documentation, `/nodes/{node}/aplinfo`,
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from phoenix_hypervisor.drivers.proxmox.api.client import Api, path
 from phoenix_hypervisor.drivers.proxmox.cluster import Cluster, Storage
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.desired import Desired, Guest, Image
+from phoenix_hypervisor.model.desired import Desired, Guest, Image, Json
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import DriverError, NotFound
 
@@ -22,22 +22,43 @@ _ENDINGS = (".tar.zst", ".tar.gz", ".tar.xz", ".qcow2", ".img", ".raw", ".vmdk")
 _DOWNLOAD_S = 3600.0
 
 
-async def missing(api: Api, desired: Desired, cluster: Cluster, node: str) -> dict[str, str]:
-    """Of the templates of guests that aren't there yet: those that can't be had, with the reason.
+async def outlook(
+    api: Api, desired: Desired, cluster: Cluster, node: str
+) -> dict[Address, dict[str, Json]]:
+    """Of the guests that aren't there yet: what stands in the way of their templates.
 
-    A web address is only tried when it is used.
+    `missing` is the reason why one can't be had; `download` is the storage that it goes to on
+    `node`, and `web` whether it comes from a web address, which is only tried when it is used.
     """
-    wanted: dict[tuple[str, str, str], None] = {}
-    for address, guest in desired.guests.items():
-        if address not in cluster.guests and isinstance(guest.source, Image):
-            wanted[guest.kind, guest.source.template, guest.node or node] = None
-    places = [key for key in wanted if key[2] in cluster.online and not is_url(key[1])]
-    found = await asyncio.gather(*(_find(api, cluster, *key) for key in places))
-    return {
-        f"{kind} {template}": f"there is no template “{template}” on {where}"
-        for (kind, template, where), volume in zip(places, found, strict=True)
-        if volume is None and not await _offered(api, kind, template, where)
+    wanted = {
+        address: (guest.kind, guest.source.template, guest.node or node)
+        for address, guest in desired.guests.items()
+        if address not in cluster.guests and isinstance(guest.source, Image)
+        if (guest.node or node) in cluster.online
     }
+    distinct = sorted(set(wanted.values()))
+    told = await asyncio.gather(*(_outlook(api, cluster, *each) for each in distinct))
+    found = dict(zip(distinct, told, strict=True))
+    return {address: found[key] for address, key in wanted.items() if found[key]}
+
+
+async def _outlook(
+    api: Api, cluster: Cluster, kind: str, template: str, node: str
+) -> dict[str, Json]:
+    if not is_url(template):
+        if await _find(api, cluster, kind, template, node) is not None:
+            return {}
+        if await _offered(api, kind, template, node) is None:
+            return {"missing": f"there is no template “{template}” on {node}"}
+    try:
+        storage = _store(cluster, _CONTENT[kind], node).name
+    except DriverError as error:
+        return {"missing": f"{error.message}: {error.hint}"}
+    if is_url(template):
+        volume = _web_volume(kind, template, storage)
+        if volume in await _volumes(api, node, storage, _CONTENT[kind]):
+            return {}
+    return {"download": storage, "node": node, "web": is_url(template)}
 
 
 async def ensure(api: Api, cluster: Cluster, guest: Guest, node: str, tell: Tell) -> str:
@@ -131,11 +152,9 @@ async def _offered(api: Api, kind: str, template: str, node: str) -> str | None:
 async def _from_web(api: Api, cluster: Cluster, guest: Guest, node: str, tell: Tell) -> str:
     assert isinstance(guest.source, Image)  # noqa: S101 - the caller's own case distinction
     image, content = guest.source, _CONTENT[guest.kind]
-    name = file_name(image.template)
-    if guest.kind == "vm" and name.endswith(".img"):
-        name = name.removesuffix(".img") + ".qcow2"  # a cloud image's own format; PVE needs to know
     storage = _store(cluster, content, node)
-    volume = f"{storage.name}:{content}/{name}"
+    volume = _web_volume(guest.kind, image.template, storage.name)
+    name = volume.rpartition("/")[2]
     if volume in await _volumes(api, node, storage.name, content):
         return volume
     algorithm, _, digest = (image.checksum or "").partition(":")
@@ -153,6 +172,14 @@ async def _from_web(api: Api, cluster: Cluster, guest: Guest, node: str, tell: T
     return volume
 
 
+def _web_volume(kind: str, template: str, storage: str) -> str:
+    """The volume that a web address is downloaded to."""
+    name = file_name(template)
+    if kind == "vm" and name.endswith(".img"):
+        name = name.removesuffix(".img") + ".qcow2"  # a cloud image's own format; PVE needs to know
+    return f"{storage}:{_CONTENT[kind]}/{name}"
+
+
 def _store(cluster: Cluster, content: str, node: str) -> Storage:
     """Where downloads go: `local` where it takes them, else the storage with most room."""
     fits = [
@@ -168,9 +195,16 @@ def _store(cluster: Cluster, content: str, node: str) -> Storage:
     return max(fits, key=lambda one: (one.name == "local", one.free_gb or 0.0))
 
 
-def reason(facts: Mapping[str, Any], address: Address, guest: Guest) -> str | None:
+def reason(facts: Mapping[str, Any], address: Address) -> str | None:
     """From `Observed.facts`: why a guest's template can't be had, if it can't."""
-    if not isinstance(guest.source, Image):
-        return None
-    told = facts.get("templates", {}).get(f"{guest.kind} {guest.source.template}")
+    told = facts.get("templates", {}).get(address, {}).get("missing")
     return f"{address}: {told}" if told else None
+
+
+def needs(facts: Mapping[str, Any], address: Address) -> Iterator[tuple[str, str]]:
+    """From `Observed.facts`: paths and privileges that downloading a guest's template takes."""
+    told = facts.get("templates", {}).get(address, {})
+    if "download" in told:
+        yield f"/storage/{told['download']}", "Datastore.AllocateTemplate"
+    if told.get("web"):
+        yield f"/nodes/{told['node']}", "Sys.AccessNetwork"

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from phoenix_hypervisor.drivers import found
-from phoenix_hypervisor.drivers.proxmox import container, kinds, machine, templates
+from phoenix_hypervisor.drivers.proxmox import (
+    container,
+    kinds,
+    machine,
+    machine_network,
+    templates,
+)
 from phoenix_hypervisor.drivers.proxmox.property import flag, indexed, parse
 from phoenix_hypervisor.drivers.proxmox.state import State
 from phoenix_hypervisor.model.desired import Guest
@@ -29,10 +35,10 @@ _LXC_SAID = {
     "swap", "tags", "template", "unprivileged", *_OPTIONS,
 }  # fmt: skip
 _VM_SAID = {
-    "agent", "bios", "boot", "bootdisk", "cicustom", "ciupgrade", "ciuser", "citype", "cores",
-    "cpu", "description", "digest", "lock", "machine", "memory", "meta", "name", "nameserver",
-    "numa", "onboot", "ostype", "parent", "protection", "scsihw", "searchdomain", "serial0",
-    "smbios1", "sockets", "sshkeys", "startup", "tags", "template", "vga", "vmgenid",
+    "agent", "bios", "boot", "bootdisk", "cores", "cpu", "description", "digest", "lock",
+    "machine", "memory", "meta", "name", "nameserver", "numa", "onboot", "ostype", "parent",
+    "protection", "scsihw", "serial0", "smbios1", "sockets", "startup", "tags", "template", "vga",
+    "vmgenid",
 }  # fmt: skip
 _MOUNT_SAID = {"volume", "mp", "size", "backup"}
 _RULE_UNSAYABLE = ("macro", "sport", "iface", "icmp-type")
@@ -62,7 +68,8 @@ def of(
     where it is on; `at_hand` the volumes of templates there are; `node_cores` of its node.
     """
     is_lxc = kinds.is_container(state)
-    hindered = [*_hindered_rules(rules), *(_hindered_lxc if is_lxc else _hindered_vm)(state)]
+    hindered = [*_hindered_rules(rules)]
+    hindered += _hindered_lxc(state) if is_lxc else _hindered_vm(state)
     if hindered:
         return Worded(None, tuple(hindered))
     unsaid: list[str] = []
@@ -74,10 +81,12 @@ def of(
         shown["cores"] = node_cores or 1
         unsaid.append(f"its cores have no limit: the next apply sets {shown['cores']}")
     source = _source(state, at_hand)
-    unsaid.append(
-        f"what it was made of is not known: “{source}” counts only where it is made anew"
-    )
+    if state.pending:
+        waits = ", ".join(state.pending)
+        unsaid.append(f"{waits} wait for a restart, which the next apply makes")
     if not is_lxc:
+        if mac := next(iter(machine_network.macs(state.config)), None):
+            shown["network.eth0.mac"] = mac
         unsaid += _left_vm(state)
         guest = found.guest(state.address, shown, source, is_template=state.is_template)
         return Worded(guest, tuple(unsaid))
@@ -100,8 +109,12 @@ def cards(state: State) -> tuple[str, ...]:
     given: list[str] = []
     for value in indexed(state.config, "hostpci").values():
         parts = parse(value, "host")
-        given += parts["mapping"].split() if "mapping" in parts else parts.get("host", "").split(";")
-    devices = [parse(value, "path").get("path", "") for value in indexed(state.config, "dev").values()]
+        given += (
+            parts["mapping"].split() if "mapping" in parts else parts.get("host", "").split(";")
+        )
+    devices = [
+        parse(value, "path").get("path", "") for value in indexed(state.config, "dev").values()
+    ]
     lines = [value for _, value in container.raw_pairs(state.config)]
     given += [each for text in (*devices, *lines) for each in _DEVICE.findall(text)]
     return tuple(dict.fromkeys(each for each in given if each))
@@ -118,12 +131,11 @@ def _source(state: State, at_hand: Iterable[str]) -> str:
 def _hindered_lxc(state: State) -> Iterable[str]:
     if state.is_template:
         yield "it is a template of Proxmox VE's own: the files know templates by their snapshot"
-    for key, value in indexed(state.config, "net").items():
-        parts = parse(value)
-        if not parts.get("bridge"):
-            yield f"{key} is plugged into no bridge"
-        if "auto" in (parts.get("ip"), parts.get("ip6")) and not parts.get("ip", "auto") != "auto":
-            yield f"{key} makes up its address itself (auto)"
+    first = parse(next(iter(indexed(state.config, "net").values()), ""))
+    if first and not first.get("bridge"):
+        yield "its first card is plugged into no bridge"
+    if first.get("ip", "manual") == "manual" and first.get("ip6") in ("auto", "dhcp"):
+        yield f"its first card has an IPv6 address alone, by {first['ip6']}"
 
 
 def _hindered_vm(state: State) -> Iterable[str]:
@@ -198,10 +210,10 @@ def _left(config: Mapping[str, object], said: set[str], numbered: Sequence[str])
     left = [key for key in config if key not in said and key.rstrip("0123456789") not in numbered]
     if left:
         yield f"left as they are: {', '.join(sorted(left))}"
-    if text := state_notes(config):
+    if text := _notes(config):
         yield text
 
 
-def state_notes(config: Mapping[str, object]) -> str:
+def _notes(config: Mapping[str, object]) -> str:
     """That it has notes for people, which are not taken over."""
     return "its notes stay on Proxmox VE" if str(config.get("description") or "").strip() else ""

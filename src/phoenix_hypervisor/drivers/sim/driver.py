@@ -79,6 +79,10 @@ class SimDriver:
         """Nothing: every word can be written down."""
         return ()
 
+    def rooted(self) -> Sequence[str]:
+        """Nothing."""
+        return ()
+
     def estimate(self, step: str, guest: Guest | None) -> float:
         """The time that the node was told to take."""
         cloned = step == "create" and guest is not None and isinstance(guest.source, CloneOf)

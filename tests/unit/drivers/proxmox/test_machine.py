@@ -1,7 +1,6 @@
 """Virtual machines in PVE's words, there and back."""
 
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -20,13 +19,10 @@ from phoenix_hypervisor.model.desired import (
     Image,
     Nic,
     PciDevice,
-    Script,
 )
 
 NOTES = Notes()
-SEED = machine.Seed(
-    "local", {"meta": "1" * 12, "network": "2" * 12, "user": "3" * 12, "vendor": "4" * 12}
-)
+DIGESTS = {"meta": "1" * 12, "network": "2" * 12, "user": "3" * 12, "vendor": "4" * 12}
 DISK = "local-zfs:vm-201-disk-0,discard=on,iothread=1,size=8G,ssd=1"
 
 
@@ -46,7 +42,7 @@ def guest(**words) -> Guest:
 def stored(wanted: Guest, config=None, domain=None) -> dict[str, object]:
     """What PVE holds afterwards: it makes up MAC addresses, and takes deleted keys away."""
     found: dict[str, object] = dict(config or {"scsi0": DISK})
-    keys = machine.wanted(wanted, config or {}, NOTES, machine.Seed("local", {}, domain))
+    keys = machine.wanted(wanted, config or {}, domain)
     found |= {key: value for key, value in keys.items() if value is not None}
     for key in [key for key, value in keys.items() if value is None]:
         found.pop(key, None)
@@ -57,10 +53,10 @@ def stored(wanted: Guest, config=None, domain=None) -> dict[str, object]:
     return found
 
 
-def differences(wanted: Guest, config, seed=None) -> dict[str, tuple[object, object]]:
+def differences(wanted: Guest, config, digests=None) -> dict[str, tuple[object, object]]:
     """As a plan finds them: what is asked for and not so, and of groups what is there beside."""
     shown = machine.fields(config, wanted, NOTES)
-    asked = machine.projected(wanted, seed)
+    asked = machine.projected(wanted, digests or {})
     asked["firewall"] = shown["firewall"]  # a file of its own, which others read
     groups = ("network.", "mounts.", "volumes.", "raw.")
     extra = {path for path in shown if path.startswith(groups)}
@@ -81,7 +77,7 @@ def test_a_new_machine_in_full():
         bios="ovmf",
         cpu="host",
     )
-    assert machine.wanted(desk, {}, NOTES, machine.Seed("local", {}, "lab.example")) == {
+    assert machine.wanted(desk, {}, "lab.example") == {
         "ostype": "l26",
         "cpu": "host",
         "scsihw": "virtio-scsi-single",
@@ -107,53 +103,13 @@ def test_a_new_machine_in_full():
     }
 
 
-def test_a_machine_is_made_from_an_image_with_all_but_what_only_root_may_write():
-    desk = guest(bios="ovmf", pci=(PciDevice("gpu0"), PciDevice(None, "0000:02:00")))
-    keys = machine.created(desk, "local:import/debian-13.qcow2", "fast", SEED)
-    assert keys["scsi0"] == (
-        "fast:0,import-from=local:import/debian-13.qcow2,discard=on,iothread=1,ssd=1"
-    )
-    assert keys["efidisk0"] == "fast:1,efitype=4m,pre-enrolled-keys=0"
-    assert keys["scsi1"] == "fast:cloudinit"
-    assert keys["hostpci0"] == "mapping=gpu0,pcie=1"
-    assert "hostpci1" not in keys
-    assert keys["cicustom"].startswith("meta=local:snippets/phoenix-201-meta-")
-    assert all(isinstance(value, str) for value in keys.values())
-    assert "efidisk0" not in machine.created(guest(), "local:import/debian-13.qcow2", "fast")
-
-
-@pytest.mark.parametrize(
-    ("words", "rests"),
-    [
-        ({"is_template": True}, True),
-        ({}, False),
-        ({"is_template": True, "snapshot_name": "ready"}, False),
-        ({"is_template": True, "script": Script(Path("setup.sh"))}, False),
-        ({"is_template": True, "kind": "lxc"}, False),
-    ],
-)
-def test_which_machines_become_templates(words, rests):
-    assert machine.rests_as_template(guest(**words)) is rests
-
-
-@pytest.mark.parametrize(
-    ("path", "on_drive"),
-    [
-        ("network.eth0.address", True),
-        ("network.eth0.mac", True),
-        ("network.eth0.bridge", False),
-        ("cloud_init.user", True),
-        ("name", True),
-        ("memory_mb", False),
-    ],
-)
-def test_what_stands_on_the_drive_of_cloud_init(path, on_drive):
-    assert machine.is_on_drive(path) is on_drive
-
-
-def test_what_counts_only_because_it_was_asked_for():
-    assert machine.asked(guest(cpu="host", bios="ovmf")) == {"cpu", "bios"}
-    assert machine.asked(guest()) == set()
+def test_the_disks_of_a_new_machine():
+    assert machine.new_disk(guest(bios="ovmf"), "local:import/debian-13.qcow2", "fast") == {
+        "scsi0": "fast:0,import-from=local:import/debian-13.qcow2,discard=on,iothread=1,ssd=1",
+        "scsi1": "fast:cloudinit",
+        "efidisk0": "fast:1,efitype=4m,pre-enrolled-keys=0",
+    }
+    assert "efidisk0" not in machine.new_disk(guest(), "local:import/debian-13.qcow2", "fast")
 
 
 PLAIN = guest(nics=(Nic("eth0", "vmbr0", "dhcp"),))
@@ -211,7 +167,7 @@ def test_what_was_made_shows_no_difference(wanted):
 def test_what_was_changed_shows_no_difference_and_nothing_is_written_twice(before, after):
     config = stored(after, stored(before))
     assert differences(after, config) == {}
-    again = machine.wanted(after, config, NOTES)
+    again = machine.wanted(after, config)
     assert {k: v for k, v in again.items() if config.get(k) != v} == {}
 
 
@@ -228,7 +184,7 @@ def test_what_nobody_asked_for_is_kept():
         "description": "by hand",
     }
     assert differences(PLAIN, config) == {}
-    keys = machine.wanted(replace(PLAIN, agent=False, cpu="host"), config, NOTES)
+    keys = machine.wanted(replace(PLAIN, agent=False, cpu="host"), config)
     assert keys["agent"] == "0,fstrim_cloned_disks=1"
     assert keys["cpu"] == "host,flags=+aes"
     assert keys["net0"] == "virtio=BC:24:11:2E:36:47,bridge=vmbr0,mtu=1400,tag=7"
@@ -238,9 +194,9 @@ def test_what_nobody_asked_for_is_kept():
 def test_the_model_of_a_card_stays():
     config = {**stored(PLAIN), "net0": "e1000=BC:24:11:2E:36:47,bridge=vmbr1"}
     assert differences(PLAIN, config) == {"network.eth0.bridge": ("vmbr1", "vmbr0")}
-    assert machine.wanted(PLAIN, config, NOTES)["net0"] == "e1000=BC:24:11:2E:36:47,bridge=vmbr0"
+    assert machine.wanted(PLAIN, config)["net0"] == "e1000=BC:24:11:2E:36:47,bridge=vmbr0"
     asked = replace(PLAIN, nics=(replace(PLAIN.nics[0], mac="52:54:00:aa:bb:01"),))
-    assert machine.wanted(asked, config, NOTES)["net0"] == "e1000=52:54:00:AA:BB:01,bridge=vmbr0"
+    assert machine.wanted(asked, config)["net0"] == "e1000=52:54:00:AA:BB:01,bridge=vmbr0"
 
 
 def test_a_mac_address_shows_only_where_it_was_asked_for():
@@ -261,7 +217,7 @@ def test_a_second_card_that_nobody_wants_is_a_removal():
         "network.eth1.address": ("dhcp", None),
         "network.eth1.bridge": ("vmbr1", None),
     }
-    keys = machine.wanted(PLAIN, config, NOTES)
+    keys = machine.wanted(PLAIN, config)
     assert keys["net3"] is None
     assert keys["ipconfig3"] is None
 
@@ -269,7 +225,7 @@ def test_a_second_card_that_nobody_wants_is_a_removal():
 def test_sockets_multiply_cores():
     config = {**stored(guest(cores=4)), "cores": 2, "sockets": 2}
     assert differences(guest(cores=4), config) == {}
-    keys = machine.wanted(guest(cores=6), config, NOTES)
+    keys = machine.wanted(guest(cores=6), config)
     assert (keys["cores"], keys["sockets"]) == ("6", "1")
 
 
@@ -330,7 +286,7 @@ def test_cards_keep_what_was_set_beside_them():
     assert differences(wanted, config) == {
         "pci": (["gpu0", "0000:0a:00", "nvme0"], ["gpu0", "0000:0a:00"])
     }
-    keys = machine.wanted(wanted, config, NOTES)
+    keys = machine.wanted(wanted, config)
     assert keys["hostpci0"] == "mapping=gpu0,x-vga=1,rombar=0"
     assert keys["hostpci1"] == "0a:00,pcie=1"
     assert keys["hostpci2"] is None
@@ -338,11 +294,11 @@ def test_cards_keep_what_was_set_beside_them():
 
 
 def test_cards_need_the_newer_board_unless_the_files_say_so():
-    assert machine.wanted(guest(pci=(PciDevice("gpu0"),)), {}, NOTES)["machine"] == "q35"
-    old = machine.wanted(guest(pci=(PciDevice("gpu0"),), machine="pc"), {}, NOTES)
+    assert machine.wanted(guest(pci=(PciDevice("gpu0"),)), {})["machine"] == "q35"
+    old = machine.wanted(guest(pci=(PciDevice("gpu0"),), machine="pc"), {})
     assert "machine" not in old
     assert old["hostpci0"] == "mapping=gpu0"
-    assert machine.wanted(guest(machine="pc"), {"machine": "q35"}, NOTES)["machine"] is None
+    assert machine.wanted(guest(machine="pc"), {"machine": "q35"})["machine"] is None
 
 
 @pytest.mark.parametrize(
@@ -363,7 +319,7 @@ def test_what_only_root_may_write(key, value, config, told):
 
 
 def test_documents_of_cloud_init_are_seen_by_their_names():
-    keys = machine.wanted(PLAIN, stored(PLAIN), NOTES, SEED)
+    keys = machine.cloud(PLAIN, "local", DIGESTS)
     assert keys["cicustom"] == (
         "meta=local:snippets/phoenix-201-meta-111111111111.yaml,"
         "network=local:snippets/phoenix-201-network-222222222222.yaml,"
@@ -371,8 +327,8 @@ def test_documents_of_cloud_init_are_seen_by_their_names():
         "vendor=local:snippets/phoenix-201-vendor-444444444444.yaml"
     )
     config = {**stored(PLAIN), "cicustom": keys["cicustom"]}
-    assert differences(PLAIN, config, SEED) == {}
-    edited = machine.Seed("local", {**SEED.digests, "user": "a" * 12, "meta": "b" * 12})
+    assert differences(PLAIN, config, DIGESTS) == {}
+    edited = {**DIGESTS, "user": "a" * 12, "meta": "b" * 12}
     assert differences(PLAIN, config, edited) == {"cloud_init.user": ("3" * 12, "a" * 12)}
     assert differences(PLAIN, stored(PLAIN)) == {}  # adopted: its cloud-init is its own
 

@@ -125,11 +125,15 @@ class Api:
 
     async def get(self, where: str, /, **query: Param) -> Any:
         """The `data` of a read. `where` as `path` makes it."""
+        try:
+            return await self._call("GET", where, query)
+        except Retryable:
+            await asyncio.sleep(self._pause_s)
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(Retryable),
             wait=tenacity.wait_random_exponential(self._pause_s, max=3)
             + tenacity.wait_fixed(self._pause_s / 2),
-            stop=tenacity.stop_after_attempt(_TRIES),
+            stop=tenacity.stop_after_attempt(_TRIES - 1),
             reraise=True,
         )
         return await retrying(self._call, "GET", where, query)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterable
 
 from phoenix_hypervisor.model.errors import Denied
 
@@ -40,17 +41,24 @@ def root_only(text: str, user: str) -> Denied:
 
 
 def grant(user: str, path: str, *privileges: str) -> str:
-    """The commands, run as root on a node, that give `user` privileges at an ACL path.
+    """What to run, and where, so that `user` has privileges at an ACL path."""
+    return f"as root on a node: `{command(user, path, privileges)}`"
+
+
+def command(user: str, path: str, privileges: Iterable[str]) -> str:
+    """The commands that give `user` privileges at an ACL path, by the role of the documentation.
 
     A role on a guest's own path would replace those inherited there (PVE::AccessControl roles), so
-    it is given on the root of its kind: `/vms` for `/vms/101`.
+    it is given on the root of its kind: `/vms` for `/vms/101`. To a token and its user: what a
+    token with privilege separation may do is what both may.
     """
     head = path.strip("/").split("/")[0]
     at = f"/{head}" if head in _SHARED_ROOTS else "/"
-    kind = "--tokens" if "!" in user else "--users"
-    named = " ".join(privileges)
+    owner, bang, _ = user.partition("!")
+    whom = f"--users {shlex.quote(owner)}" + (f" --tokens {shlex.quote(user)}" if bang else "")
+    names = shlex.quote(" ".join(sorted(privileges)))
     return (
-        f"as root on a node: `pveum role modify {ROLE} --append 1 --privs {shlex.quote(named)} && "
-        f"pveum acl modify {at} {kind} {shlex.quote(user)} --roles {ROLE}`"
-        + (" (a token with privilege separation: its user needs it too)" if "!" in user else "")
+        f"pveum role add {ROLE} 2>/dev/null; "
+        f"pveum role modify {ROLE} --append 1 --privs {names} && "
+        f"pveum acl modify {at} {whom} --roles {ROLE}"
     )

@@ -29,12 +29,15 @@ _UPID = re.compile(
     r"(?P<start>[0-9A-Fa-f]{8}):(?P<type>[^:\s]+):(?P<id>[^:\s]*):(?P<user>[^:\s]+):"
 )
 _WARNINGS = re.compile(r"WARNINGS: \d+")
-_FIRST_PAUSE_S = 0.05
-_GROWTH = 1.4
+_FIRST_PAUSE_S = 0.08
+_SHARE = 0.06
+"""A pause is so much of the time that has gone by: its end is noticed that late at most."""
 _LONGEST_PAUSE_S = 2.0
 _TELL_EVERY_S = 3.0
 _LINES = 500
 _WARNING_MARK = "WARN"
+_EMPTY = "no content"
+"""What PVE gives as the only line of a log that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ async def wait(
         if clock() - begun + pause > limit_s:
             raise _too_long(task, limit_s, lost)
         await asyncio.sleep(pause)
-        pause = min(pause * _GROWTH, _LONGEST_PAUSE_S)
+        pause = min(max((clock() - begun) * _SHARE, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
         if tell is not None and not lost and clock() - told >= _TELL_EVERY_S:
             told = clock()
             seen = await _log(get, task, lines)
@@ -154,8 +157,9 @@ async def _log(get: Get, task: Task, start: int) -> list[str]:
             page = await get(where, start=start + len(lines), limit=_LINES)
         except DriverError as error:
             return [*lines, f"(the task's log can't be read: {error.message})"]
-        lines += [str(line.get("t", "")) for line in page or ()]
-        if len(page or ()) < _LINES:
+        told = [str(line.get("t", "")) for line in page or ()]
+        lines += [] if told == [_EMPTY] else told
+        if len(told) < _LINES:
             return lines
 
 

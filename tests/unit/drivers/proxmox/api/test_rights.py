@@ -11,8 +11,9 @@ from phoenix_hypervisor.drivers.proxmox.api.rights import denied, grant, root_on
         (
             "Permission check failed (/vms/101, VM.Config.Options)",
             "VM.Config.Options on /vms/101",
+            "`pveum role add Phoenix 2>/dev/null; "
             "pveum role modify Phoenix --append 1 --privs VM.Config.Options && "
-            "pveum acl modify /vms --tokens 'a@pve!t' --roles Phoenix",
+            "pveum acl modify /vms --users a@pve --tokens 'a@pve!t' --roles Phoenix`",
         ),
         (
             "Permission check failed (/storage/local, Datastore.AllocateSpace|Datastore.Audit)",
@@ -42,7 +43,7 @@ def test_denied_without_a_reason() -> None:
 
 def test_a_users_role_is_given_to_the_user() -> None:
     assert "--users a@pve --roles" in grant("a@pve", "/vms/1", "VM.Audit")
-    assert "separation" not in grant("a@pve", "/vms/1", "VM.Audit")
+    assert "--tokens" not in grant("a@pve", "/vms/1", "VM.Audit")
 
 
 def test_root_only_is_done_over_the_node() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from phoenix_hypervisor.drivers.proxmox.node.channel import Channel
+from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
 from phoenix_hypervisor.drivers.proxmox.node.inside import Inside
+from phoenix_hypervisor.drivers.proxmox.node.options import Options
 from phoenix_hypervisor.drivers.proxmox.node.used import Used
 from phoenix_hypervisor.drivers.proxmox.node.ways import Command
 from phoenix_hypervisor.model.errors import (
@@ -38,6 +40,17 @@ async def channel(programs: Path) -> AsyncIterator[Channel]:
         yield made
 
 
+def wait_for(mark: Path) -> None:
+    while not mark.exists() or not mark.read_text():
+        time.sleep(0.02)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and no mere leftover that nobody has asked for."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
 def play(folder: Path, name: str, script: str) -> None:
     path = folder / name
     path.write_text(f"#!/bin/sh\n{script}\n")
@@ -63,12 +76,11 @@ class TestRun:
     ) -> None:
         mark = programs / "pid"
         work = asyncio.create_task(channel.run(f"echo $$ >{mark}; exec sleep 60", "long"))
-        while not mark.exists() or not mark.read_text():
-            await asyncio.sleep(0.02)
+        await asyncio.to_thread(wait_for, mark)
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
-        assert not Path(f"/proc/{mark.read_text().strip()}").exists()
+        assert not runs(int(mark.read_text()))
         assert (await channel.run("echo on", "after")).out == b"on\n"
 
     async def test_a_time_limit(self, channel: Channel) -> None:
@@ -82,6 +94,16 @@ class TestRun:
         assert caught.value.missing == "root"
         play(programs, "id", "echo 0")
         assert (await channel.run("true", "mended meanwhile")).ok
+
+    async def test_a_command_for_another_node_never_works_on_a_wrong_one(
+        self, programs: Path
+    ) -> None:
+        play(programs, "hostname", "echo pve1.example.com")
+        command = f"env PATH={programs}:/usr/bin:/bin sh"
+        async with Channels(Options(command=command), main="pve1", host="pve1") as channels:
+            assert (await channels.of("pve1").run("true", "why")).ok
+            with pytest.raises(Unreachable, match=r"leads to pve1\.example\.com, and not to pve2"):
+                await channels.of("pve2").run("true", "why")
 
     async def test_no_way_at_all(self) -> None:
         async with Channel("pve1", Command("no-such-gate", "pve1", "pve1"), Used()) as channel:
@@ -120,22 +142,15 @@ class TestApi:
         with pytest.raises(NotFound, match="has no pvesh"):
             await channel.api("GET", "/version", "why")
 
-    async def test_a_write_that_broke_off_may_have_been_done(
-        self, channel: Channel, programs: Path
-    ) -> None:
-        play(programs, "pvesh", BREAKING)
-        with pytest.raises(UnknownOutcome):
-            await channel.api("PUT", "/x", "why")
-        with pytest.raises(Unreachable):
-            await channel.api("GET", "/x", "why")
-
-
-# Ends the shell that keeps the connection: the parent of the command's own shell.
-BREAKING = """\
-read -r _ _ _ parent _ </proc/$PPID/stat
-read -r _ _ _ above _ </proc/$parent/stat
-kill -9 $parent $above
-"""
+    async def test_a_write_that_broke_off_may_have_been_done(self, programs: Path) -> None:
+        play(programs, "gate", f"echo $$ >{programs}/gate.pid; exec sh")
+        play(programs, "pvesh", f"kill -9 $(cat {programs}/gate.pid)")
+        way = Command(f"env PATH={programs}:/usr/bin:/bin {programs}/gate", "pve1", "pve1")
+        async with Channel("pve1", way, Used()) as channel:
+            with pytest.raises(UnknownOutcome):
+                await channel.api("PUT", "/x", "why")
+            with pytest.raises(Unreachable):
+                await channel.api("GET", "/x", "why")
 
 
 def task(exit_status: str) -> str:
@@ -150,7 +165,7 @@ class TestInside:
     async def test_lxc_attach_with_a_clean_environment(
         self, channel: Channel, programs: Path
     ) -> None:
-        play(programs, "lxc-attach", 'echo "$@"')
+        play(programs, "lxc-attach", 'printf "%s " "$@"')
         ways = Inside(channel)
         vector = await ways.way_in(101)
         process = await asyncio.create_subprocess_exec(*vector, stdout=asyncio.subprocess.PIPE)

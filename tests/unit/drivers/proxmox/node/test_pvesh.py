@@ -13,7 +13,12 @@ UPID = "UPID:pve1:00000833:00120CFE:6B024272:vzstart:8098:root@pam:"
 
 class TestCommand:
     def test_has_the_methods_own_word_and_each_parameter(self) -> None:
-        params = {"mp0": "/srv/a b,mp=/a", "protection": True, "cores": 2, "gone": None}
+        params: dict[str, Any] = {
+            "mp0": "/srv/a b,mp=/a",
+            "protection": True,
+            "cores": 2,
+            "gone": None,
+        }
         command = pvesh.command("PUT", "/nodes/pve1/lxc/101/config", params)
         assert shlex.split(command) == [
             "pvesh",

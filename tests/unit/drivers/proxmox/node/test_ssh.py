@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,18 +38,20 @@ class TestVector:
         assert (found["connecttimeout"], found["serveraliveinterval"]) == ("10", "15")
         assert (found["hostname"], found["user"]) == ("pve1", "root")
 
-    def test_takes_every_word(self) -> None:
+    def test_takes_every_word(self, tmp_path: Path) -> None:
+        key = tmp_path / "a key"
+        key.touch()
         found = settings(
             ssh(
                 port=2222,
                 user="ops",
-                identity_file=Path("/k/a key"),
+                identity_file=key,
                 known_hosts=Path("/k/known hosts"),
                 config_file=Path("/dev/null"),
             )
         )
         assert (found["port"], found["user"]) == ("2222", "ops")
-        assert found["identityfile"] == "/k/a key"
+        assert found["identityfile"] == str(key)
         assert found["userknownhostsfile"] == "/k/known hosts"
 
     def test_a_command_arrives_as_the_words_that_it_is_made_of(self) -> None:
@@ -75,27 +79,33 @@ class TestVector:
         assert len(path) + 17 < 108
 
 
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    """A folder of the user's with a path that is short enough for sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
 class TestPrivateFolder:
-    def test_is_made_for_the_user_alone(self, tmp_path: Path) -> None:
-        tmp_path.chmod(0o700)
-        folder = private_folder({"XDG_RUNTIME_DIR": str(tmp_path)})
-        assert folder == tmp_path / "phoenix/ssh"
+    def test_is_made_for_the_user_alone(self, runtime: Path) -> None:
+        folder = private_folder({"XDG_RUNTIME_DIR": str(runtime)})
+        assert folder == runtime / "phoenix/ssh"
         assert folder.stat().st_mode & 0o777 == 0o700
 
-    def test_one_that_others_can_enter_is_refused(self, tmp_path: Path) -> None:
-        folder = tmp_path / "phoenix/ssh"
+    def test_one_that_others_can_enter_is_refused(self, runtime: Path) -> None:
+        folder = runtime / "phoenix/ssh"
         folder.mkdir(parents=True)
         folder.chmod(0o755)
         with pytest.raises(DriverError, match="not a folder of yours alone") as caught:
-            private_folder({"XDG_RUNTIME_DIR": str(tmp_path)})
+            private_folder({"XDG_RUNTIME_DIR": str(runtime)})
         assert caught.value.hint == f"remove it: rm -rf {folder}"
 
-    def test_a_link_is_refused(self, tmp_path: Path) -> None:
-        (tmp_path / "elsewhere").mkdir(mode=0o700)
-        (tmp_path / "phoenix").mkdir(mode=0o700)
-        (tmp_path / "phoenix/ssh").symlink_to(tmp_path / "elsewhere")
+    def test_a_link_is_refused(self, runtime: Path) -> None:
+        (runtime / "elsewhere").mkdir(mode=0o700)
+        (runtime / "phoenix").mkdir(mode=0o700)
+        (runtime / "phoenix/ssh").symlink_to(runtime / "elsewhere")
         with pytest.raises(DriverError, match="not a folder of yours alone"):
-            private_folder({"XDG_RUNTIME_DIR": str(tmp_path)})
+            private_folder({"XDG_RUNTIME_DIR": str(runtime)})
 
     def test_a_path_that_is_too_long_for_a_socket_is_not_taken(self, tmp_path: Path) -> None:
         deep = tmp_path / ("d" * 60)
