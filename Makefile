@@ -1,5 +1,5 @@
 # `make up` and `make test` install what they need; everything else uses the same .venv.
-.PHONY: up down test test-long check bench docs lock help
+.PHONY: up down test test-long test-pve check bench docs lock help
 
 help:           ## shows this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -17,6 +17,9 @@ test-long:      ## the long tests
 	@lab/venv.sh
 	@lab/incus.sh
 	.venv/bin/pytest -m long
+
+test-pve:       ## the tests on a real Proxmox VE node, named by PHOENIX_PVE_*
+	@lab/test_pve.sh
 
 check:          ## ruff, types, the architecture's contracts
 	@lab/venv.sh

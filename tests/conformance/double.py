@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conformance.kit import Kit
@@ -81,11 +81,6 @@ class DoubleKit(Kit):
             plan = await self.plan(wanted, driver)
             assert plan.refusals == ()
             return await self.walk(plan, wanted, driver)
-
-    def as_user(self, token_id: str, **environ: str) -> "DoubleKit":
-        """The same for another token."""
-        target = replace(self.target, token_id=token_id)
-        return replace(self, target=target, environ={**self.environ, **environ})
 
 
 @contextmanager

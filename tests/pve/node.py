@@ -3,17 +3,18 @@
 It touches nothing but the guests of the range of ids that it is given.
 """
 
-import asyncio
 import os
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.conformance.kit import Kit
 
 from phoenix_hypervisor.drivers.proxmox.api.client import Api, path
+from phoenix_hypervisor.drivers.proxmox.node import options
+from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
 from phoenix_hypervisor.drivers.proxmox.open import api
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
@@ -115,7 +116,8 @@ class PveKit(Kit):
         """An address in the upper part of the subnet."""
         own = ip_interface(self.cidr)
         last = own.network.num_addresses - 2
-        return f"{own.network.network_address + last - number}/{own.network.prefixlen}"
+        place = number % (own.network.num_addresses // 2)
+        return f"{own.network.network_address + last - place}/{own.network.prefixlen}"
 
     def host_folder(self, name: str) -> str:
         """A folder of the node; Phoenix makes it."""
@@ -140,8 +142,29 @@ class PveKit(Kit):
             where = path("nodes", node, "lxc", addresses.ident(address))
             await by_hand.run("DELETE", where, purge=True)
 
+    def id(self, number: int) -> int:
+        """Ids of the range only: with a small one they come again, since guests don't stay."""
+        ids = self.setting.ids
+        return ids[number % len(ids)]
+
+    def bridge_address(self, name: str) -> Address:
+        """The address of a bridge."""
+        return addresses.bridge(name)
+
     async def clear_folders(self) -> None:
         """Removes the folders that mounts made on the node."""
-        command = shlex.split(self.setting.get("SHELL"))
-        process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
-        await process.communicate(b"rm -rf /var/tmp/phoenix-conformance\n")
+        await self.as_root("rm -rf /var/tmp/phoenix-conformance")
+
+    async def as_root(self, script: str) -> None:
+        """Runs a script as root on the node, by hand."""
+        await self.said_by_root(script)
+
+    async def said_by_root(self, script: str) -> str:
+        """What such a script prints."""
+        words = {"command": self.setting.get("SHELL")} if self.setting.get("SHELL") else {}
+        read = options.read(words, self.setting.environ, self.folder)
+        host = urlsplit(self.setting.get("URL")).hostname or ""
+        async with Channels(read, main=self.setting.get("NODE"), host=host) as channels:
+            answer = await channels.of(self.setting.get("NODE")).run(script, "by hand")
+            assert answer.ok, answer.words()
+            return answer.said().out.strip()

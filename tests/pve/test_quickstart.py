@@ -38,10 +38,13 @@ def _fetch(folder: NodeFolder, kit: PveKit, url_path: str) -> str:
 
 
 class TestQuickstart:
-    def test_from_nothing_to_verified_data(self, folder: NodeFolder, kit: PveKit) -> None:
+    def test_from_nothing_to_verified_data(
+        self, folder: NodeFolder, kit: PveKit, request: pytest.FixtureRequest
+    ) -> None:
         began = time.monotonic()
-        print(folder.ok("apply", "--yes"))
-        print(f"applied and verified in {time.monotonic() - began:.0f} s")
+        said = folder.ok("apply", "--yes")
+        took = f"applied and verified in {time.monotonic() - began:.0f} s"
+        request.config.get_terminal_writer().line(f"{said}\n{took}")
         assert "<title>Portfolio</title>" in _fetch(folder, kit, "/")
         assert "tsvector" in _fetch(folder, kit, "/api/projects?q=postgres")
         assert folder.changes() == []
@@ -85,7 +88,7 @@ class TestQuickstart:
             async with kit.setting.api() as api:
                 for method, end, params in steps:
                     where = path("nodes", node, "lxc", vmid, *end.split("/"))
-                    await api.run(method, where, **params)
+                    await api.run(method, where, None, 600, **params)
 
         asyncio.run(by_hand(("POST", "snapshot", {"snapname": "byhand"})))
         words = folder.words()

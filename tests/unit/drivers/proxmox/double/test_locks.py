@@ -112,8 +112,11 @@ async def test_a_short_lock_is_waited_for(kit: DoubleKit) -> None:
     guest = kit.guest(0)
     await made(kit, guest)
     desired = kit.desired(replace(guest, memory_mb=300))
-    await kit.double.call("hold_config_lock", guest.id, 500)  # half a second here
-    report = await kit.apply(desired=desired)
+    await kit.double.call("hold_config_lock", guest.id, None)
+    walk = asyncio.create_task(kit.apply(desired=desired))
+    await tried_again(kit)
+    await kit.double.call("release_config_lock", guest.id)
+    report = await walk
     assert report.ok, report.failed
     assert "got timeout" in retries(kit)[0]
     await converged(kit, desired)

@@ -258,14 +258,13 @@ async def test_somebody_adds_a_firewall_rule_meanwhile(kit: DoubleKit) -> None:
     guest = rules("1", "2")
     await made(kit, guest)
     desired = kit.desired(rules("3"))
-    await kit.double.delay("DELETE", "/firewall/rules/2", 0.4, times=1)
-    async with kit.open() as driver:
+    await kit.double.delay("DELETE", "/firewall/rules/2", 0.5, times=1)
+    async with kit.open() as driver, kit.double.api() as by_hand:
         plan = await kit.plan(desired, driver)
         walk = asyncio.create_task(kit.walk(plan, desired, driver))
         await asked_for(kit, "DELETE", "/firewall/rules/2")
-        async with kit.double.api() as by_hand:
-            rows = ct(guest, "firewall", "rules")
-            await by_hand.post(rows, type="in", action="DROP", comment="by hand", enable=1)
+        rows = ct(guest, "firewall", "rules")
+        await by_hand.post(rows, type="in", action="DROP", comment="by hand", enable=1)
         failure = only(await walk)
     assert "detected modified configuration" in failure.message
     async with kit.double.api() as by_hand:
