@@ -71,3 +71,20 @@ async def unprotect(driver: Driver, kit: Kit, guest: SeenGuest) -> None:
         c for c in differences(driver.project(wanted), guest.fields) if c.path == "protected"
     ]
     await driver.update(wanted, guest, changes, quiet)
+
+
+async def clear(kit: Kit, *, resources: bool) -> None:
+    """Removes what the suite made, of both its stacks."""
+    for stack in (kit.stack, kit.other_stack):
+        async with kit.open(stack) as driver:
+            there = await driver.observe(kit.desired())
+            for at, guest in there.guests.items():
+                if guest.stack != stack:
+                    continue
+                if guest.protected:
+                    await unprotect(driver, kit, guest)
+                await driver.stop(at, quiet)
+                await driver.delete(at, quiet)
+            for at, resource in there.resources.items() if resources else ():
+                if resource.stack == stack:
+                    await driver.remove(at)

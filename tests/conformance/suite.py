@@ -9,12 +9,12 @@ from tests.conformance.kit import Kit
 from tests.conformance.steps import (
     RUN,
     BrokenOff,
+    clear,
     inside,
     make,
     must_see,
     quiet,
     seen,
-    unprotect,
     update,
 )
 from tests.conformance.variations import VARIATIONS, cost, differences, expected
@@ -31,23 +31,6 @@ from phoenix_hypervisor.model.errors import (
     Unsupported,
 )
 from phoenix_hypervisor.model.observed import SeenGuest
-
-
-async def clear(kit: Kit, *, resources: bool) -> None:
-    """Removes what the suite made, of both its stacks."""
-    for stack in (kit.stack, kit.other_stack):
-        async with kit.open(stack) as driver:
-            there = await driver.observe(kit.desired())
-            for at, guest in there.guests.items():
-                if guest.stack != stack:
-                    continue
-                if guest.protected:
-                    await unprotect(driver, kit, guest)
-                await driver.stop(at, quiet)
-                await driver.delete(at, quiet)
-            for at, resource in there.resources.items() if resources else ():
-                if resource.stack == stack:
-                    await driver.remove(at)
 
 
 class DriverSuite:
@@ -378,6 +361,7 @@ class DriverSuite:
 
     async def test_a_guest_is_adopted_as_it_is(self, kit: Kit, driver: Driver) -> None:
         guest = kit.guest(25)
+        await make(driver, kit, kit.guest(26))  # the stack is there already
         await kit.make_foreign(guest.address)
         try:
             before = await must_see(driver, kit, guest)

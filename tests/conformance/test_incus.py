@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 from tests.conformance.kit import Kit
 from tests.conformance.shared import SharedDriverSuite
-from tests.conformance.steps import make, must_see, quiet, update
-from tests.conformance.suite import clear
+from tests.conformance.steps import clear, make, must_see, quiet, update
 from tests.conformance.variations import differences
 from tests.support import lab
 

@@ -13,8 +13,7 @@ import pytest
 from tests.conformance.double import DoubleKit, kit_on
 from tests.conformance.kit import Kit
 from tests.conformance.shared import SharedDriverSuite
-from tests.conformance.steps import inside, make, must_see, quiet, seen, update
-from tests.conformance.suite import clear
+from tests.conformance.steps import clear, inside, make, must_see, quiet, seen, update
 
 from phoenix_hypervisor.drivers.proxmox.api.client import path
 from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.conformance.kit import Kit
 from tests.conformance.shared import SharedDriverSuite
-from tests.conformance.suite import DriverSuite, clear
+from tests.conformance.steps import clear
+from tests.conformance.suite import DriverSuite
 
 from phoenix_hypervisor.drivers.sim import FileStore, MemoryStore, Store, connect
 from phoenix_hypervisor.drivers.sim.store import KeptGuest

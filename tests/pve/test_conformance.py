@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from tests.conformance.kit import Kit
 from tests.conformance.shared import SharedDriverSuite
-from tests.conformance.suite import clear
+from tests.conformance.steps import clear
 from tests.pve.node import PveKit, Setting
 
 pytestmark = pytest.mark.pve

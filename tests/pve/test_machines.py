@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from tests.conformance.steps import inside, must_see, quiet, update
-from tests.conformance.suite import clear
+from tests.conformance.steps import clear, inside, must_see, quiet, update
 from tests.conformance.variations import differences
 from tests.pve.node import PveKit, Setting
 

@@ -137,6 +137,21 @@ def raw_fields(pairs: Iterable[tuple[str, str]]) -> dict[str, Json]:
     return {path: each[0] if len(each) == 1 else each for path, each in values.items()}
 
 
+def only_proxmox(guest: Guest) -> list[str]:
+    """Words of a guest that only Proxmox VE knows, for what other targets tell beside a plan."""
+    owners = any(m.owner_uid is not None or m.owner_gid is not None for m in guest.mounts)
+    found = {
+        "node": guest.node,
+        "ha": guest.ha,
+        "description": guest.description,
+        "pct_options": guest.options,
+        "id_maps": guest.id_maps,
+        "pci": guest.pci,
+        "the owners of its mount_points": owners,
+    }
+    return [word for word, value in found.items() if value]
+
+
 def firewall_json(firewall: Firewall | None) -> Json:
     """The packet filter as JSON; None where there is none or it is off."""
     if firewall is None or not firewall.enabled:

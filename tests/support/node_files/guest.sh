@@ -17,6 +17,9 @@ place() { # ID ADDRESS GATEWAY NAME BRIDGE
     [ "$(cat "$wanted" 2>/dev/null)" != "${*:2}" ] || return 0
     echo "$4" >"$root/etc/hostname"
     printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$4" >"$root/etc/hosts"
+    # As Proxmox VE writes it; the address is there from the start all the same, see below.
+    printf '[Match]\nName=eth0\n\n[Network]\nAddress=%s\nGateway=%s\n' "$2" "$3" \
+        >"$root/etc/systemd/network/eth0.network"
     mkdir -p "/var/lib/lxc/$1"
     echo "${*:2}" >"$wanted"
 }

@@ -196,6 +196,8 @@ def remarks(guest: Guest) -> list[str]:
         for key, _ in guest.raw
         if key.startswith(_NO_RAW)
     ]
+    if left_out := words.only_proxmox(guest):
+        found.append(f"{guest.address}: left out on incus: {', '.join(left_out)}")
     if guest.gpus:
         found.append(f"{guest.address}: GPUs are not handed to guests on incus yet")
     if guest.apparmor_profile not in (None, "generated"):

@@ -13,6 +13,7 @@ from phoenix_hypervisor.drivers.proxmox import (
     edits,
     firewall,
     ha,
+    idmaps,
     kinds,
     state,
 )
@@ -25,7 +26,7 @@ from phoenix_hypervisor.drivers.proxmox.state import State, url
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import Conflict
+from phoenix_hypervisor.model.errors import Conflict, DriverError
 
 _MOVE_S = 3600.0
 
@@ -182,6 +183,11 @@ class Changing:
             return
         channel = self._channels.of(now.node)
         why = f"raw LXC options of {guest.address}"
+        if guest.id_maps:
+            script = idmaps.delegate(guest.id_maps)
+            answer = await channel.run(script, f"ids that root may map for {guest.address}")
+            if not answer.ok:
+                raise DriverError(f"{guest.address}: its id_maps: {answer.words()}")
         await guest_file.set_raw(channel, now.vmid, wanted, why)
 
 

@@ -15,12 +15,12 @@ _KEYS = {
     "name": ("hostname", "name"),
     "memory_mb": ("memory",),
     "swap_mb": ("swap",),
-    "cores": ("cores",),
+    "cores": ("cores", "sockets"),
     "boot": ("onboot", "startup"),
     "protected": ("protection",),
     "nesting": ("features",),
     "firewall": ("net",),
-    "network": ("net", "nameserver", "ipconfig"),
+    "network": ("net", "nameserver", "ipconfig", "searchdomain"),
     "mounts": ("mp",),
     "volumes": ("mp",),
     "gpus": ("dev",),
@@ -72,6 +72,7 @@ def notes(guest: Guest, state: State, stack: str, written: Mapping[str, str | No
     asked = set()
     if guest.kind == "lxc" and container.raw(guest):
         asked.add("raw")
+    asked |= {"mounts"} if guest.mounts else set()
     asked |= {"ha"} if guest.ha is not None else set()
     asked |= {"description"} if guest.description else set()
     before = state.notes

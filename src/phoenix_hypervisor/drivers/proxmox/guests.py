@@ -8,7 +8,7 @@ from phoenix_hypervisor.drivers.proxmox.api.texts import NoGuest
 from phoenix_hypervisor.drivers.proxmox.changing import Changing
 from phoenix_hypervisor.drivers.proxmox.marks import Tags
 from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
-from phoenix_hypervisor.drivers.proxmox.node.guest_file import Aside
+from phoenix_hypervisor.drivers.proxmox.node.guest_file import Aside, forget
 from phoenix_hypervisor.drivers.proxmox.property import flag
 from phoenix_hypervisor.drivers.proxmox.seeds import Seeds
 from phoenix_hypervisor.drivers.proxmox.state import State, url
@@ -89,6 +89,9 @@ class Guests:
         tell("deleting")
         if not kinds.is_container(now):
             await self.seeds.forget(now)
+        elif "mounts" in now.notes.asked:
+            why = f"what a killed run may have set aside of {address}"
+            await forget(self.channels.of(now.node), now.vmid, why)
         await self.api.run("DELETE", url(now.node, address), tell, _DELETE_S, purge=True)
 
     async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
@@ -98,22 +101,25 @@ class Guests:
         stands for it: the notes say so, and clones are made from its current state.
         """
         now = await self.changing.own(address)
-        there = [str(row["name"]) for row in await self.api.get(url(now.node, address, "snapshot"))]
-        if name in there:
-            tell(f"removing the old snapshot {name}")
-            where = url(now.node, address, "snapshot", name)
-            await self.api.run("DELETE", where, tell, _SNAPSHOT_S)
         binds = kinds.is_container(now) and bool(container.bind_keys(now.config))
         channel = self.channels.of(now.node)
         async with Aside(channel, now.vmid, binds, f"a snapshot of {address} with bind mounts"):
             where = url(now.node, address, "feature")
             can = (await self.api.get(where, feature="snapshot")).get("hasFeature")
             if can:
+                await self._remove_snapshot(now, name, tell)
                 tell(f"taking the snapshot {name}")
                 where = url(now.node, address, "snapshot")
                 await self.api.run("POST", where, tell, _SNAPSHOT_S, snapname=name)
         if not can:
             await self._freeze(address, name, tell)
+
+    async def _remove_snapshot(self, now: State, name: str, tell: Tell) -> None:
+        rows = await self.api.get(url(now.node, now.address, "snapshot"))
+        if name in [str(row["name"]) for row in rows]:
+            tell(f"removing the old snapshot {name}")
+            where = url(now.node, now.address, "snapshot", name)
+            await self.api.run("DELETE", where, tell, _SNAPSHOT_S)
 
     async def _freeze(self, address: Address, name: str, tell: Tell) -> None:
         now = await self.changing.own(address)

@@ -24,9 +24,16 @@ def lines(maps: Sequence[IdMap]) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def delegations(maps: Sequence[IdMap], kind: str) -> list[str]:
-    """What `/etc/subuid` (`kind` uid) or `/etc/subgid` must hold, so that root may map these."""
-    return [f"root:{one.host_id}:{one.size}" for one in maps if one.kind in (kind, "both")]
+def delegate(maps: Sequence[IdMap]) -> str:
+    """A script for the node: it adds what `/etc/subuid` and `/etc/subgid` lack to map these."""
+    lines = ["set -e"]
+    for kind in ("uid", "gid"):
+        for one in maps:
+            if one.kind in (kind, "both"):
+                line = f"root:{one.host_id}:{one.size}"
+                file = f"/etc/sub{kind}"
+                lines.append(f"grep -qxF {line} {file} 2>/dev/null || echo {line} >>{file}")
+    return "\n".join(lines)
 
 
 def _ranges(maps: Sequence[IdMap]) -> Iterator[tuple[int, int, int]]:

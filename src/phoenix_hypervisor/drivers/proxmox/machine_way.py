@@ -53,7 +53,8 @@ class Machines:
             if status == 0:
                 await self.bring(guest, now, tell)
                 return
-            tell(f"waiting until one can log in: {why.splitlines()[-1] if why.strip() else 'it works'}")
+            last = why.strip().splitlines()[-1:] or ["cloud-init works"]
+            tell(f"waiting until one can log in: {last[0]}")
             await asyncio.sleep(_POLL_S)
         raise TimedOut(
             f"{now.address}: nobody could log in, or cloud-init was not done, in {_READY_S:.0f} s",

@@ -76,8 +76,12 @@ class SimDriver:
         return rules.problems(desired, observed, self._stack)
 
     def remarks(self, desired: Desired) -> Sequence[str]:
-        """Nothing: every word can be written down."""
-        return ()
+        """What is not even written down."""
+        return tuple(
+            f"{guest.address}: left out on sim: {', '.join(left_out)}"
+            for guest in desired.guests.values()
+            if (left_out := words.only_proxmox(guest))
+        )
 
     def rooted(self) -> Sequence[str]:
         """Nothing."""
