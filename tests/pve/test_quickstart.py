@@ -110,8 +110,10 @@ class TestQuickstart:
         web = next(i for i, one in words["lxc_configs"].items() if one["name"] == "web")
         del words["lxc_configs"][web]
         folder.write(words, LXC)
-        assert folder.changes() == []
+        # Others may have to be configured anew: who else is there is a part of their inside.
+        assert "delete" not in [action for _, action, _ in folder.changes()]
         plan = folder.json("plan", "--prune")
-        assert [(c["address"], c["action"]) for c in plan["changes"]] == [(f"lxc/{web}", "delete")]
+        gone = [c["address"] for c in plan["changes"] if c["action"] == "delete"]
+        assert gone == [f"lxc/{web}"]
         folder.ok("apply", "--yes", "--prune", "--allow-destructive", f"lxc/{web}")
         assert folder.json("plan", "--prune")["changes"] == []

@@ -13,6 +13,7 @@ from phoenix_hypervisor.model.errors import UsageError
 def test_drivers_are_found_by_their_modules() -> None:
     assert available() == {
         "incus": "phoenix_hypervisor.drivers.incus",
+        "proxmox": "phoenix_hypervisor.drivers.proxmox",
         "sim": "phoenix_hypervisor.drivers.sim",
     }
 
@@ -26,7 +27,7 @@ def test_a_name_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         open_driver("fields", Target(), "shop", environ={}, folder=tmp_path)
     assert caught.value.message == "there is no driver `fields`"
-    assert caught.value.hint == "known ones: incus, sim"
+    assert caught.value.hint == "known ones: incus, proxmox, sim"
 
 
 def test_who_uses_sim_pays_for_no_other_driver(tmp_path: Path) -> None:
