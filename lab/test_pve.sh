@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 lab/venv.sh
-exec .venv/bin/pytest -m pve -rA --no-header tests/pve "$@"
+exec .venv/bin/pytest -m pve -rA -s --no-header tests/pve "$@"
