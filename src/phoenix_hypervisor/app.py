@@ -274,7 +274,13 @@ class Session:
         failures = await asyncio.gather(*(self._verify_one(guest, emit, begin) for guest in todo))
         failed = tuple(failure for failure in failures if failure is not None)
         elapsed = time.monotonic() - begin
-        return replace(report, ok=not failed, failed=report.failed + failed, elapsed_s=elapsed)
+        return replace(
+            report,
+            ok=not failed,
+            failed=report.failed + failed,
+            elapsed_s=elapsed,
+            rooted=tuple(self.driver.rooted()),
+        )
 
     async def _verify_one(self, guest: Guest, emit: Emit, begin: float) -> Failure | None:
         def tell(kind: EventKind, message: str = "") -> None:
@@ -350,7 +356,7 @@ async def session(
     desired = replace(desired, target=replace(desired.target, **(given or {})))
     secrets = Secrets(desired.folder, environ)
     driver = drivers.open_driver(
-        driver_name(desired.target, on),
+        driver_name(desired.target, _asked_for(on, given)),
         desired.target,
         desired.stack,
         environ=environ,
@@ -366,7 +372,13 @@ def name_of_driver(
 ) -> str:
     """The driver that a session would open, also where the files have errors."""
     desired = read(folder, on, environ).desired
-    return driver_name(replace(desired.target if desired else Target(), **given), on)
+    target = replace(desired.target if desired else Target(), **given)
+    return driver_name(target, _asked_for(on, given))
+
+
+def _asked_for(on: str | None, given: Mapping[str, Any] | None) -> str | None:
+    """An endpoint on the command line is Proxmox VE's, whatever the files say."""
+    return on or ("proxmox" if given and given.get("endpoint") else None)
 
 
 def driver_name(target: Target, on: str | None) -> str:

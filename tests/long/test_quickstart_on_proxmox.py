@@ -49,11 +49,11 @@ class Quickstart(NodeFolder):
         """Runs a command in the node's network."""
         return self._run(*self.node.from_there(), PHOENIX, "--dir", self.path, *words)
 
-    def on_incus(self, *words: str) -> Any:
-        """The document of a command on this machine's Incus."""
-        done = self._run(PHOENIX, "--dir", self.path, "--on", "incus", "--json", *words)
+    def on_incus(self, *words: str) -> str:
+        """What a command on this machine's Incus prints."""
+        done = self._run(PHOENIX, "--dir", self.path, "--on", "incus", *words)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-        return json.loads(done.stdout)
+        return done.stdout
 
     def fetch(self, where: str) -> str:
         """What the web guest answers."""
@@ -63,7 +63,7 @@ class Quickstart(NodeFolder):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def by_hand(self, method: str, vmid: int, *more: str, **params: str) -> None:
+    def by_hand(self, method: str, vmid: int, *more: str, **params: Any) -> None:
         """What a person does on Proxmox VE's own pages."""
 
         async def run() -> None:
@@ -71,6 +71,10 @@ class Quickstart(NodeFolder):
                 await api.run(method, path("nodes", "pve1", "lxc", vmid, *more), **params)
 
         asyncio.run(run())
+
+    def asked(self) -> tuple[pve.Request, ...]:
+        """What the API was asked so far."""
+        return asyncio.run(self.double.asked()).requests
 
     def ids(self) -> dict[str, str]:
         """The states of the real containers, by id."""
@@ -107,7 +111,7 @@ def quickstart(
             yield Quickstart(folder / "quickstart", own, node, player, double)
             asked = asyncio.run(double.asked())
             assert [f"{one}: {one.reason}" for one in asked.refused] == []
-            print(f"{len(asked.requests)} requests, none refused for its parameters")
+            print(f"{len(asked.requests)} requests, none refused for its parameters")  # noqa: T201
     finally:
         node.clear()
 
@@ -151,7 +155,7 @@ def addresses(status: Any) -> dict[str, list[str]]:
 
 class TestQuickstart:
     def test_from_nothing_to_verified_data(self, quickstart: Quickstart) -> None:
-        print(quickstart.ok("apply", "--yes"))
+        print(quickstart.ok("apply", "--yes"))  # noqa: T201
         assert "<title>Portfolio</title>" in quickstart.fetch("/")
         assert "tsvector" in quickstart.fetch("/api/projects?q=postgres")
         assert quickstart.ids() == {
@@ -162,9 +166,10 @@ class TestQuickstart:
         }
 
     def test_a_second_apply_changes_nothing(self, quickstart: Quickstart) -> None:
-        done = list(quickstart.player.played)
+        done, asked = list(quickstart.player.played), len(quickstart.asked())
         assert quickstart.changes() == []
         assert "no changes" in quickstart.ok("apply", "--yes")
+        assert {one.method for one in quickstart.asked()[asked:]} == {"GET"}
         assert quickstart.player.played == done
 
     def test_status_tells_health_and_addresses(self, quickstart: Quickstart) -> None:
@@ -176,14 +181,14 @@ class TestQuickstart:
     def test_the_same_files_on_incus_give_the_same_addresses(self, quickstart: Quickstart) -> None:
         """Where `make up` has made the same stack, that one is left alone, and planned against."""
         if BRIDGE in {one["name"] for one in lab.query("/1.0/networks?recursion=1")}:
-            print(f"{BRIDGE} is here already, of `make up`: compared by a plan, not by an apply")
-            changes = quickstart.on_incus("plan")["changes"]
+            print(f"{BRIDGE} is here already, of `make up`: compared by a plan, not by an apply")  # noqa: T201
+            changes = json.loads(quickstart.on_incus("--json", "plan"))["changes"]
             moved = [(c["address"], f) for c in changes for f in c["fields"] if _is_of_network(f)]
             assert moved == []
             return
         try:
             quickstart.on_incus("apply", "--yes")
-            assert addresses(quickstart.on_incus("status")) == ADDRESSES
+            assert addresses(json.loads(quickstart.on_incus("--json", "status"))) == ADDRESSES
         finally:
             quickstart.on_incus("destroy", "--all", "--yes")
 
@@ -221,8 +226,9 @@ class TestWorstReports:
         done = len(quickstart.player.played)
         asyncio.run(quickstart.double.answer("POST", "/900/clone", 599, when="after"))
         quickstart.ok("apply", "--yes")
-        new = [line for line in quickstart.player.played[done:] if line.startswith("vz")]
-        assert new == [f"vzclone {WEB}", f"vzstart {WEB}"]
+        lost = [one for one in quickstart.asked() if one.status == 599]
+        assert [str(one) for one in lost] == ["POST /nodes/pve1/lxc/900/clone"]
+        assert quickstart.player.played[done:] == [f"vzclone {WEB}", f"vzstart {WEB}"]
         assert "<title>Portfolio</title>" in quickstart.fetch("/")
         assert quickstart.changes() == []
 
@@ -232,25 +238,22 @@ class TestRollbackByHand:
         quickstart.by_hand("POST", API, "snapshot", snapname="byhand")
         words = quickstart.words(LXC)
         service = words["lxc_configs"][str(API)]["python_api_service"]
-        service["environment"]["EXTRA"] = "1"
+        service["environment"]["EXTRA"] = "of-the-test"
         quickstart.write(words)
         quickstart.ok("apply", "--yes")
-        look = (
-            "exec",
-            "api",
-            "--",
-            "grep",
-            "-rl",
-            "EXTRA",
-            "/etc/systemd/system",
-            "/etc/portfolio-api",
-        )
-        assert quickstart.run(*look).stdout
+        assert "EXTRA" in _environment(quickstart)
         assert quickstart.changes() == []
 
-        quickstart.by_hand("POST", API, "snapshot", "byhand", "rollback")
-        assert [address for address, *_ in quickstart.changes()] == [f"lxc/{API}"]
+        quickstart.by_hand("POST", API, "snapshot", "byhand", "rollback", start="1")
+        assert "EXTRA" not in _environment(quickstart)
+        (change,) = quickstart.json("plan")["changes"]
+        assert (change["address"], change["action"]) == (f"lxc/{API}", "configure")
         quickstart.ok("apply", "--yes")
-        assert quickstart.run(*look).stdout
+        assert "EXTRA" in _environment(quickstart)
         assert quickstart.changes() == []
         assert "tsvector" in quickstart.fetch("/api/projects?q=postgres")
+
+
+def _environment(quickstart: Quickstart) -> str:
+    """The settings of the service in its guest."""
+    return quickstart.ok("exec", "api", "--", "cat", "/etc/phoenix/portfolio-api/environment")

@@ -45,9 +45,10 @@ def text(plan: Plan) -> str:
 
 def _lines(plan: Plan) -> Iterator[str]:
     head = f"[bold]Plan[/] for the stack [bold]{escape(plan.stack)}[/] on {plan.driver}"
-    if not plan.changes:
-        as_wanted = "" if plan.refusals else " The world is as the files say."
-        yield f"{head}: [green]no changes[/].{as_wanted}"
+    if not plan.changes and plan.refusals:
+        yield f"{head}: [red]it can't be made[/]; what is refused stands below."
+    elif not plan.changes:
+        yield f"{head}: [green]no changes[/]. The world is as the files say."
     else:
         yield f"{head}:"
         yield ""

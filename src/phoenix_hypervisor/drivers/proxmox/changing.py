@@ -24,7 +24,7 @@ from phoenix_hypervisor.drivers.proxmox.property import indexed, parse, size_gb
 from phoenix_hypervisor.drivers.proxmox.seeds import Seeds
 from phoenix_hypervisor.drivers.proxmox.state import State, url
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.desired import Guest
+from phoenix_hypervisor.model.desired import Guest, Mount
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import Conflict, DriverError
 
@@ -49,8 +49,9 @@ class Changing:
         now = await self._keys(guest, now, paths, tell)
         if guest.kind == "lxc" and _asks(paths, "raw", "apparmor_profile"):
             await self._raw(guest, now)
-        if guest.kind == "vm" and _asks(paths, "cloud_init", "network", "name"):
-            await self._cloud_init(guest)
+        # Where it was moved to, the storage lacks its documents, and it could not start again.
+        if guest.kind == "vm" and _asks(paths, "cloud_init", "network", "name", "node"):
+            await self.seed(guest)
         if _asks(paths, "firewall"):
             await firewall.write(self._api, now.node, guest.address, guest.firewall)
         if _asks(paths, "ha") and (guest.ha is not None or "ha" in now.notes.asked):
@@ -103,10 +104,10 @@ class Changing:
             now = await self.own(guest.address)
         return now
 
-    async def _cloud_init(self, guest: Guest) -> None:
-        """Writes the documents, and has PVE make the drive anew: the machine stays."""
+    async def seed(self, guest: Guest) -> None:
+        """Writes a machine's documents on its node, and has PVE make the drive anew: it stays."""
         now = await self.own(guest.address)
-        if guest.address in self._seeds.unseeded:
+        if guest.address in self._seeds.unseeded or now.is_template:
             return
         keys = await self._seeds.write(guest, now)
         there = {key: now.config.get(key) for key in keys}
@@ -117,10 +118,7 @@ class Changing:
 
     async def _folders(self, guest: Guest, now: State, tell: Tell) -> None:
         """Makes the folders that it mounts, where they are missing, with owners that it can use."""
-        wanted = [
-            folders.Folder(m.source, m.owner_uid, m.owner_gid, guest.unprivileged)
-            for m in guest.mounts
-        ]
+        wanted = [_folder(guest, mount) for mount in guest.mounts]
         for line in await folders.ensure(self._channels.of(now.node), wanted):
             tell(line)
 
@@ -145,6 +143,7 @@ class Changing:
             if pool is not None and there and there != pool:
                 tell(f"moving {key} from {there} to {pool}")
                 await self._move(now, key, pool, tell)
+                now = await self.own(guest.address)  # the digest is another one now
             has = size_gb(parts.get("size"))
             if size is not None and has is not None and size > has:
                 tell(f"growing {key} from {has} to {size} GiB")
@@ -189,6 +188,18 @@ class Changing:
             if not answer.ok:
                 raise DriverError(f"{guest.address}: its id_maps: {answer.words()}")
         await guest_file.set_raw(channel, now.vmid, wanted, why)
+
+
+def _folder(guest: Guest, mount: Mount) -> folders.Folder:
+    """With id maps, the owner is told in the node's own ids."""
+    uid, gid, shifted = mount.owner_uid, mount.owner_gid, guest.unprivileged
+    if guest.id_maps and shifted:
+        uid = idmaps.on_host(guest.id_maps, "uid", uid or 0)
+        gid = idmaps.on_host(guest.id_maps, "gid", gid or 0)
+        if mount.owner_uid is None and mount.owner_gid is None:
+            return folders.Folder(mount.source, shifted=True)
+        shifted = False
+    return folders.Folder(mount.source, uid, gid, shifted)
 
 
 def _asks(paths: Collection[str] | None, *groups: str) -> bool:

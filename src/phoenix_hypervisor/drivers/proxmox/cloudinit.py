@@ -75,7 +75,8 @@ class Documents:
     """The four texts, and digests (12 hex digits) of those whose change is a difference.
 
     The network's digest leaves out addresses of cards that nobody asked for, so that it is known
-    before PVE has made them up.
+    before PVE has made them up; the user's leaves out Phoenix's own keys, which differ from one
+    person's folder to another's.
     """
 
     user: str
@@ -119,11 +120,12 @@ def documents(
     their order, `own` is the text of the folder's `user_data`. Raises `ConfigError` for a
     password's hash that is none, and what `reveal` raises.
     """
-    user = user_data(guest, host, people(guest, host, reveal), keys, own)
+    accounts = people(guest, host, reveal)
+    user = user_data(guest, host, accounts, keys, own)
     asked = [nic.mac for nic in guest.nics]
     vendor, meta = vendor_data(), meta_data(guest, stack)
     told = {
-        "user": user,
+        "user": user_data(guest, host, accounts, (), own),
         "network": network_config(guest, host, asked),
         "vendor": vendor,
         "meta": meta,

@@ -155,16 +155,19 @@ class _Patient:
     async def _bridges(self, node: str) -> list[Finding]:
         rows = await self.api.get(path("nodes", node, "network"), type="any_bridge")
         names = sorted(str(row["iface"]) for row in rows or ())
+        what = f"bridges of {node}"
+        if names:
+            return [Finding(what, True, ", ".join(names), "")]
+        zone = "/sdn/zones/localnetwork"
+        if not self.seen.permissions.has(zone, "SDN.Use"):
+            said = f"none can be seen: {self.api.user} lacks SDN.Use on {zone}"
+            return [Finding(what, False, said, grant(self.api.user, zone, ["SDN.Use"]))]
         mend = (
-            ""
-            if names
-            else (
-                f"pvesh create /nodes/{node}/network --iface vmbr0 --type bridge --autostart 1 "
-                f"&& pvesh set /nodes/{node}/network"
-            )
+            f"pvesh create /nodes/{node}/network --iface vmbr0 --type bridge --autostart 1 "
+            f"&& pvesh set /nodes/{node}/network"
         )
-        said = ", ".join(names) or "none can be seen: guests have nothing to be plugged into"
-        return [Finding(f"bridges of {node}", bool(names), said, mend)]
+        said = "there is none: guests have nothing to be plugged into"
+        return [Finding(what, False, said, mend)]
 
     async def _templates(self, node: str) -> list[Finding]:
         cluster = self.seen.cluster

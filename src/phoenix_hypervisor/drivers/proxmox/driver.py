@@ -78,7 +78,10 @@ class ProxmoxDriver:
         try:
             self._view = await look.view(self._api, self._target.node)
             node = self._view.node
-            self.channels = Channels(self._options, main=node, host=self._api.host)
+            # The endpoint may be another node's of the cluster than the one that is worked on.
+            known = self._view.cluster.addresses.get(node, node)
+            host = self._api.host if node == self._view.cluster.local else known
+            self.channels = Channels(self._options, main=node, host=host)
             await self._stack_of_contexts.enter_async_context(self.channels)
         except BaseException:
             await self._stack_of_contexts.aclose()
@@ -125,9 +128,11 @@ class ProxmoxDriver:
         """A storage or bridge is used as it is: it has nothing to compare."""
         if not isinstance(thing, Guest):
             return {}
-        listed = self._view.cluster.guests.get(thing.address)
-        node = thing.node or (listed.node if listed is not None else self._view.node)
-        return kinds.projected(thing, self._seeds.digests(thing, node))
+        return kinds.projected(thing, self._seeds.digests(thing, self._node_of(thing)))
+
+    def _node_of(self, guest: Guest) -> str:
+        listed = self._view.cluster.guests.get(guest.address)
+        return guest.node or (listed.node if listed is not None else self._view.node)
 
     def impact(self, guest: Guest, seen: SeenGuest, change: FieldChange) -> Impact:
         """What PVE applies at once is live; the rest waits for a restart."""
@@ -140,8 +145,13 @@ class ProxmoxDriver:
         return problems.find(desired, observed, changes)
 
     def remarks(self, desired: Desired) -> Sequence[str]:
-        """Nothing is left out."""
-        return ()
+        """Machines whose documents have no place: what they say is told at the first start only."""
+        return tuple(
+            f"{guest.address}: no storage of {self._node_of(guest)} takes snippets, so that later "
+            "changes of its users, packages and shares are not seen"
+            for guest in desired.guests.values()
+            if guest.kind == "vm" and not self._seeds.has_store(self._node_of(guest))
+        )
 
     def rooted(self) -> Sequence[str]:
         """What the node channel was used for, a line for each node and reason."""
@@ -153,8 +163,10 @@ class ProxmoxDriver:
         return _SECONDS.get("clone" if cloned else step, 1.0)
 
     def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[None]:
-        """On the target's node, so that it holds for applies from anywhere."""
-        return nodelock.hold(self.channels.of(self._view.node), stack, run)
+        """On the cluster's first node, so that it holds for applies from anywhere."""
+        # One place for all, whichever node each of them asks.
+        first = min(self._view.cluster.online, default=self._view.node)
+        return nodelock.hold(self.channels.of(first), stack, run)
 
     async def ensure(self, resource: Pool | Bridge, stack: str, tell: Tell) -> None:
         """Raises `Unsupported`: storages and bridges belong to the host."""
@@ -186,6 +198,8 @@ class ProxmoxDriver:
 
     async def start(self, guest: Guest, tell: Tell) -> None:
         """Starts it and waits until it can be worked in."""
+        if guest.kind == "vm":
+            await self._changing.seed(guest)  # it may be on another node since
         now = await self._guests.start(guest.address, tell)
         await self._inside.ready(guest, now, tell)
 
@@ -198,7 +212,7 @@ class ProxmoxDriver:
 
         A plan that would make a guest with volumes anew is refused, so that there are none to keep.
         """
-        await self._guests.delete(address, tell)
+        await self._guests.delete(address, tell, for_good=not keep_volumes)
 
     async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
         """Also where bind mounts or the storage forbid PVE's own."""

@@ -52,6 +52,7 @@ def between(guest: Guest, state: State, paths: Collection[str] | None) -> Edits:
         for key, value in wanted.items()
         if not _same(key, value, state.config.get(key))
         if paths is None or _may_write(key, paths)
+        if paths is None or value is not None or _may_go(key, state, paths)
     }
     root = {key for key in differing if _root_only(guest, key, differing[key], state)}
     return Edits(
@@ -109,6 +110,16 @@ def _may_write(key: str, paths: Collection[str]) -> bool:
         if any(key == each or key.rstrip("0123456789") == each for each in prefixes):
             return True
     return False
+
+
+def _may_go(key: str, state: State, paths: Collection[str]) -> bool:
+    """A volume only goes where the plan said so: not one that somebody added since."""
+    there = str(state.config.get(key, ""))
+    if not key.startswith("mp") or there.startswith("/"):
+        return True
+    names = {noted: name for name, noted in state.notes.volumes.items()}
+    name = names.get(key, parse(there, "volume").get("mp", ""))
+    return any(words.split(path)[:2] == ("volumes", name) for path in paths)
 
 
 def _root_only(guest: Guest, key: str, value: str | None, state: State) -> bool:

@@ -1,8 +1,9 @@
 """Power, snapshots, marks and removal of one stack's guests."""
 
+import asyncio
 from dataclasses import dataclass, replace
 
-from phoenix_hypervisor.drivers.proxmox import cluster, container, edits, kinds, state
+from phoenix_hypervisor.drivers.proxmox import cluster, container, edits, ha, kinds, state
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.api.texts import NoGuest
 from phoenix_hypervisor.drivers.proxmox.changing import Changing
@@ -15,10 +16,19 @@ from phoenix_hypervisor.drivers.proxmox.state import State, url
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import Conflict, DriverError, TimedOut
+from phoenix_hypervisor.model.errors import (
+    Conflict,
+    Denied,
+    DriverError,
+    Retryable,
+    TimedOut,
+    UnknownOutcome,
+    Unreachable,
+)
 
 _SHUTDOWN_S = 90
 _STOP_S = 120.0
+_POLL_S = 0.5
 _DELETE_S = 600.0
 _SNAPSHOT_S = 900.0
 
@@ -43,6 +53,7 @@ class Guests:
             except Conflict:  # somebody was faster
                 if not await self.runs(now):
                     raise
+            await self._until(now, running=True)
         return now
 
     async def stop(self, address: Address, tell: Tell) -> None:
@@ -54,11 +65,12 @@ class Guests:
         where = url(now.node, address, "status", "shutdown")
         try:
             await self.api.run("POST", where, tell, _STOP_S, timeout=_SHUTDOWN_S)
+            await self._until(now, running=False)
         except (DriverError, TimedOut) as error:
             if not await self.runs(now):
                 return
-            if isinstance(error, Conflict):
-                raise
+            if isinstance(error, (Conflict, Denied, Retryable, UnknownOutcome, Unreachable)):
+                raise  # locked, or an answer that was lost: it may well be shutting down
             tell(f"it did not shut down ({error}): stopping hard")
             await self._stop_hard(now, tell)
 
@@ -69,9 +81,23 @@ class Guests:
         except Conflict:  # it stopped by itself just now
             if await self.runs(now):
                 raise
+        await self._until(now, running=False)
 
-    async def delete(self, address: Address, tell: Tell) -> None:
-        """Removes it with its disks; one that is gone already is no error, one out of sight is."""
+    async def _until(self, now: State, *, running: bool) -> None:
+        """Waits until it is so: the task of a guest under the HA manager only hands the wish on."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + _STOP_S
+        while await self.runs(now) is not running:
+            if clock() > end:
+                word = "start" if running else "stop"
+                raise TimedOut(f"{now.address} did not {word} within {_STOP_S:.0f} s")
+            await asyncio.sleep(_POLL_S)
+
+    async def delete(self, address: Address, tell: Tell, *, for_good: bool = True) -> None:
+        """Removes it with its disks; one that is gone already is no error, one out of sight is.
+
+        `for_good`: no other comes in its place.
+        """
         try:
             now = await self.changing.own(address)
         except NoGuest:
@@ -92,7 +118,11 @@ class Guests:
         elif "mounts" in now.notes.asked:
             why = f"what a killed run may have set aside of {address}"
             await forget(self.channels.of(now.node), now.vmid, why)
-        await self.api.run("DELETE", url(now.node, address), tell, _DELETE_S, purge=True)
+        if not for_good and "ha" in now.notes.asked:
+            await ha.write(self.api, address, None)
+        # Purged, it would also leave the jobs of backup and replication, which name its id.
+        where = url(now.node, address)
+        await self.api.run("DELETE", where, tell, _DELETE_S, purge=for_good)
 
     async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
         """Takes a snapshot; one of the same name goes first.

@@ -11,10 +11,11 @@ from phoenix_hypervisor.drivers.proxmox.api.client import Api, path
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import HighAvailability, Json
-from phoenix_hypervisor.model.errors import NotFound
+from phoenix_hypervisor.model.errors import NotFound, Unsupported
 
 _KIND = {"lxc": "ct", "vm": "vm"}
-_RULE = "phoenix-{kind}-{id}"
+_OWN = "phoenix-"
+_RULE = _OWN + "{kind}-{id}"
 
 
 async def read(api: Api) -> dict[Address, Json]:
@@ -30,6 +31,8 @@ def seen(
     """From the lists of resources and of rules."""
     nodes = {}
     for rule in rules:
+        if not str(rule.get("rule", "")).startswith(_OWN):
+            continue  # somebody's own rule is his to keep
         for sid in str(rule.get("resources", "")).split(","):
             nodes[sid] = _ordered(str(rule.get("nodes", "")))
     found: dict[Address, Json] = {}
@@ -97,7 +100,7 @@ async def _write_rule(api: Api, sid: str, nodes: tuple[str, ...]) -> None:
 async def _rules(api: Api) -> list[dict[str, Any]]:
     try:
         found: list[dict[str, Any]] = await api.get("/cluster/ha/rules", type="node-affinity")
-    except NotFound:
+    except (NotFound, Unsupported):
         return []  # Proxmox VE 8 has groups instead, which Phoenix leaves alone
     return found
 

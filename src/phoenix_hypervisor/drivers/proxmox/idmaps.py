@@ -24,6 +24,14 @@ def lines(maps: Sequence[IdMap]) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def on_host(maps: Sequence[IdMap], kind: str, inside: int) -> int:
+    """The node's id for an id inside."""
+    for one in maps:
+        if one.kind in (kind, "both") and 0 <= inside - one.container_id < one.size:
+            return one.host_id + inside - one.container_id
+    return BASE + inside
+
+
 def delegate(maps: Sequence[IdMap]) -> str:
     """A script for the node: it adds what `/etc/subuid` and `/etc/subgid` lack to map these."""
     lines = ["set -e"]

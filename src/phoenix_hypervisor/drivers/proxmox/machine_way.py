@@ -6,6 +6,7 @@ here. cloud-init brings the public half of the key into the machine. Source: ssh
 
 import asyncio
 import shlex
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from phoenix_hypervisor.drivers.proxmox import kinds
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
@@ -58,7 +59,8 @@ class Machines:
             await asyncio.sleep(_POLL_S)
         raise TimedOut(
             f"{now.address}: nobody could log in, or cloud-init was not done, in {_READY_S:.0f} s",
-            hint=f"{why.strip()}; `phoenix logs {now.address}` shows its console",
+            hint=f"{why.strip()}; the key is in `.phoenix/ssh` of the folder that made it: "
+            f"without it nobody gets in; `phoenix logs {now.address}` shows its console",
         )
 
     async def bring(self, guest: Guest, now: State, tell: Tell) -> None:
@@ -82,12 +84,15 @@ class Machines:
         except (DriverError, TimeoutError):
             return []  # no agent (yet): nothing is known
         found = [
-            (entry.get("ip-address-type") != "ipv4", str(entry.get("ip-address", "")))
+            address
             for card in told.get("result", ())
             if card.get("name") != "lo"
             for entry in card.get("ip-addresses", ())
+            # The machine's own words, which come to stand in a command of root on the node.
+            if (address := _address(entry.get("ip-address"))) is not None
         ]
-        return [ip for _, ip in sorted(found) if not ip.startswith(("fe80", "169.254"))]
+        found.sort(key=lambda each: (each.version, str(each)))
+        return [str(each) for each in found if not each.is_link_local]
 
     async def console(self, now: State, lines: int) -> str:
         """The end of the boot's journal, read inside."""
@@ -128,7 +133,8 @@ class Machines:
             )
         channel = self._channels.of(now.node)
         channel.used.add(now.node, f"the way to {now.address}")
-        through = shlex.join(channel.inside("socat", "-", f"TCP:{addresses[0]}:22"))
+        host = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
+        through = shlex.join(channel.inside("socat", "-", f"TCP:{host}:22"))
         # Made anew, a machine has another identity and other host keys.
         identity = parse(str(now.config.get("smbios1", ""))).get("uuid", str(now.vmid))
         options = {
@@ -144,3 +150,11 @@ class Machines:
         }
         told = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
         return ("ssh", terminal, *told, f"root@{addresses[0]}")
+
+
+def _address(text: object) -> IPv4Address | IPv6Address | None:
+    """An address without a zone; None for a text that is none."""
+    try:
+        return ip_address(str(text).partition("%")[0])
+    except ValueError:
+        return None

@@ -19,6 +19,7 @@ from phoenix_hypervisor.model.errors import Conflict, NotFound, UnknownOutcome
 
 _MAKE_S = 3600.0
 _LOOKS, _LOOK_PAUSE_S = 6, 1.0
+_CLONING = ("vzclone", "qmclone")
 _INDEPENDENT = ("btrfs", "lvmthin")
 """Storages whose linked clones don't need their source any more."""
 
@@ -35,14 +36,14 @@ class Making:
 
     async def create(self, guest: Guest, tell: Tell) -> None:
         """Makes the guest, stopped, and marks it as complete at the very end."""
-        await self._clear(guest.address, tell)
+        await self._clear(guest, tell)
         try:
             await self._make(guest, tell)
         except Conflict:
             # An earlier try, killed just now, may still have had its request on the way.
             if not await self._is_half_made(guest.address):
                 raise
-            await self._clear(guest.address, tell)
+            await self._clear(guest, tell)
             await self._make(guest, tell)
         await self._mark(guest.address, complete=False)
         now = await self.changing.bring(guest, None, tell)
@@ -72,7 +73,7 @@ class Making:
         }
         tell(f"creating it on {node} from {volume}")
         await self._send(
-            guest.address,
+            guest,
             path("nodes", node, "lxc"),
             tell,
             **plain,
@@ -92,7 +93,7 @@ class Making:
         plain = {key: each for key, each in keys.items() if not machine.root_only(key, each, {})}
         tell(f"creating it on {node} from {volume}")
         await self._send(
-            guest.address,
+            guest,
             path("nodes", node, "qemu"),
             tell,
             **plain,
@@ -120,7 +121,7 @@ class Making:
         why = f"a clone of {source.address} with bind mounts"
         async with Aside(self.channels.of(now.node), now.vmid, binds, why):
             await self._send(  # its task holds the source's lock to the end
-                guest.address,
+                guest,
                 where,
                 tell,
                 newid=guest.id,
@@ -155,7 +156,7 @@ class Making:
         told = await self.api.get(where, feature="clone", snapname=snapshot)
         return bool(told.get("hasFeature"))
 
-    async def _send(self, address: Address, where: str, tell: Tell, **params: Param) -> None:
+    async def _send(self, guest: Guest, where: str, tell: Tell, **params: Param) -> None:
         """Has PVE make the guest, and waits for it.
 
         Where the answer was lost, it is looked whether the guest was made all the same: a good one
@@ -165,26 +166,28 @@ class Making:
             await self.api.run("POST", where, tell, _MAKE_S, **params)
         except UnknownOutcome:
             tell("the answer was lost: looking what is true")
-            if not await self._was_made(address, tell):
+            if not await self._was_made(guest, tell):
                 raise
 
-    async def _was_made(self, address: Address, tell: Tell) -> bool:
+    async def _was_made(self, guest: Guest, tell: Tell) -> bool:
+        address = guest.address
         for _ in range(_LOOKS):
             listed = await self._listed(address)
             if listed is not None and listed.address == address:
-                await self._wait_for_tasks(listed, tell)
+                await self._wait_for_tasks(guest, listed, tell)
                 now = await self.changing.read(address)
                 made = now.stack == self.stack and now.config.get("lock") is None
                 return made and kinds.root_disk(now) in now.config
             await asyncio.sleep(_LOOK_PAUSE_S)
         return False
 
-    async def _clear(self, address: Address, tell: Tell) -> None:
+    async def _clear(self, guest: Guest, tell: Tell) -> None:
         """Removes what a broken-off making left. Raises `Conflict` for somebody else's guest."""
+        address = guest.address
         listed = await self._listed(address)
         if listed is None:
             return
-        await self._wait_for_tasks(listed, tell)
+        await self._wait_for_tasks(guest, listed, tell)
         listed = await self._listed(address)
         if listed is None:
             return
@@ -198,9 +201,7 @@ class Making:
         tell("removing what is half made")
         if now.config.get("lock"):
             await unlock(self.channels, now)
-        await self.api.run(
-            "DELETE", url(now.node, address), tell, purge=True, force=_force(address)
-        )
+        await self.api.run("DELETE", url(now.node, address), tell, force=_force(address))
 
     async def _is_half_made(self, address: Address) -> bool:
         listed = await self._listed(address)
@@ -217,8 +218,14 @@ class Making:
         seen = await cluster.look(self.api)
         return seen.at(int(address.partition("/")[2]))
 
-    async def _wait_for_tasks(self, listed: Listed, tell: Tell) -> None:
-        for task in await self.api.active(listed.node, listed.vmid):
+    async def _wait_for_tasks(self, guest: Guest, listed: Listed, tell: Tell) -> None:
+        running = [*await self.api.active(listed.node, listed.vmid)]
+        if isinstance(guest.source, CloneOf):
+            # A clone's task bears the id of its source.
+            source = (await cluster.look(self.api)).guests.get(guest.source.address)
+            found = await self.api.active(source.node, source.vmid) if source else ()
+            running += [task for task in found if task.type in _CLONING]
+        for task in running:
             tell(f"waiting for {task}, which runs since an earlier try")
             await asyncio.gather(
                 self.api.wait(task.upid, tell, _MAKE_S), return_exceptions=True

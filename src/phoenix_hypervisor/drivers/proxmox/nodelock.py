@@ -27,7 +27,7 @@ else echo busy; cat {file}; fi"""
 @asynccontextmanager
 async def hold(channel: Channel, stack: str, run: Run) -> AsyncIterator[None]:
     """Holds the stack on the node. Raises `StackBusy` at once where another one holds it."""
-    readable = re.sub(r"[^A-Za-z0-9_-]+", "-", stack)[:60]
+    readable = re.sub(r"[^a-z0-9_-]+", "-", stack.lower())[:60]  # as PVE's tags: without case
     script = _SCRIPT.format(file=shlex.quote(f"/run/lock/phoenix-{readable}.lock"))
     await channel.run(
         "true", f"the lock of the stack {stack}"

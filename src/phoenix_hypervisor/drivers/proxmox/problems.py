@@ -35,6 +35,9 @@ _BY_FIELD = {
     "node": "VM.Migrate",
     "cloud_init": "VM.Config.Cloudinit",
     "nesting": "VM.Allocate",
+    "cpu": "VM.Config.CPU",
+    "machine": "VM.Config.HWType",
+    "pci": "VM.Config.HWType",
 }
 _BY_STEP = {
     "start": "VM.PowerMgmt",
@@ -80,6 +83,8 @@ def _guest(guest: Guest, observed: Observed, facts: Mapping[str, Any]) -> Iterat
         yield reason
     place = node if there is None else (guest.node or there.place)
     yield from _storages(guest, str(place), facts, is_new=there is None)
+    if there is None:
+        yield from _documents(guest, str(place), facts)
     for nic in guest.nics:
         bridge = observed.resources.get(addresses.bridge(nic.bridge))
         nodes = bridge.fields.get("nodes") if bridge is not None else None
@@ -114,6 +119,22 @@ def _storages(guest: Guest, node: str, facts: Mapping[str, Any], *, is_new: bool
                 f"{guest.address}: {guest.disk_gb} GiB are wanted on {pool}, "
                 f"which has {here['free_gb']:.0f} GiB left"
             )
+
+
+def _documents(guest: Guest, node: str, facts: Mapping[str, Any]) -> Iterator[str]:
+    """PVE's own words for cloud-init know a user, and then nobody gets in as root."""
+    if guest.kind != "vm" or not (guest.user or guest.packages or guest.shares or guest.user_data):
+        return
+    here = [
+        one for one in facts.get("storages", []) if isinstance(one, dict) and one["node"] == node
+    ]
+    if here and not any("snippets" in one["content"] for one in here):
+        told = min(here, key=lambda one: (one["name"] != "local", one["kind"] != "dir"))
+        content = ",".join(sorted([*told["content"], "snippets"]))
+        yield (
+            f"{guest.address}: no storage of {node} takes snippets, which bring its users, "
+            f"packages and mounts into it: `pvesm set {told['name']} --content {content}`"
+        )
 
 
 def _privileges(desired: Desired, observed: Observed, changes: Sequence[Change]) -> Iterator[str]:

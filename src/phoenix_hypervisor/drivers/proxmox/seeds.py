@@ -56,14 +56,14 @@ class Seeds:
         """
         if guest.kind != "vm" or guest.address in self.unseeded or self._store(node) is None:
             return {}
-        return self._documents(guest, ()).digests
+        return self._documents(guest, (), ()).digests
 
     async def write(self, guest: Guest, now: State) -> Keys:
         """Brings the documents to the machine's node; gives the keys that name them."""
         store = self._store(now.node)
         if store is None:
             return machine.native_cloud(guest, [self.key.text()])
-        documents = self._documents(guest, machine_network.macs(now.config))
+        documents = self._documents(guest, machine_network.macs(now.config), (self.key.text(),))
         texts = {part: text.encode() for part, text in documents.snippets().items()}
         names = {part: machine.snippet(now.vmid, part, documents.digests[part]) for part in texts}
         sent = b"".join(
@@ -79,6 +79,10 @@ class Seeds:
             )
         return machine.cloud(guest, store, documents.digests)
 
+    def has_store(self, node: str) -> bool:
+        """Whether documents have a place on a node."""
+        return self._store(node) is not None
+
     async def forget(self, now: State) -> None:
         """Removes the documents of a machine that goes."""
         store = self._store(now.node)
@@ -91,23 +95,27 @@ class Seeds:
         people = cloudinit.people(guest, self.host, self._value)
         return cloudlive.script(guest, self.host, people, [self.key.text()])
 
-    def _documents(self, guest: Guest, macs: tuple[str | None, ...]) -> Documents:
+    def _documents(
+        self, guest: Guest, macs: tuple[str | None, ...], keys: tuple[str, ...]
+    ) -> Documents:
         own = guest.user_data.read_text(encoding="utf-8") if guest.user_data else None
         return cloudinit.documents(
             guest,
             self.host,
             self._stack,
             reveal=self._value,
-            keys=[self.key.text()],
+            keys=keys,
             macs=macs,
             own=own,
         )
 
     def _store(self, node: str) -> str | None:
-        """The storage of a node that takes snippets; `local` where it does."""
+        """The storage of a node that takes snippets: a shared one, which moves with nobody."""
         storages = self.cluster.storages if self.cluster is not None else ()
-        fits = [s.name for s in storages if s.node == node and s.active and "snippets" in s.content]
-        return min(fits, key=lambda name: (name != "local", name), default=None)
+        fits = [s for s in storages if s.node == node and s.active and "snippets" in s.content]
+        if not fits:
+            return None
+        return min(fits, key=lambda one: (not one.shared, one.name != "local", one.name)).name
 
     def _value(self, secret: Secret) -> str:
         return secret.reveal(self._reveal)

@@ -1,7 +1,7 @@
 """The key pair with which Phoenix gets into virtual machines: made once, in the folder.
 
 It lies in `.phoenix/ssh`, which Git ignores. Without it (another machine, a lost folder) a new one
-is made, and the machines take it at their next start, by cloud-init.
+is made, which only machines that are made from then on know: cloud-init reads keys once.
 """
 
 import subprocess

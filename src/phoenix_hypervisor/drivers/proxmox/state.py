@@ -10,6 +10,7 @@ from phoenix_hypervisor.drivers.proxmox.marks import Notes, Tags
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
 
+_MAKING = ("vzcreate", "qmcreate")
 _API_KIND = {"lxc": "lxc", "vm": "qemu"}
 _LOCKS_OF_MAKING = ("create", "clone", "import")
 
@@ -113,7 +114,10 @@ async def is_making(api: Api, now: State) -> bool:
     if now.config.get("lock") != "create" or now.stack is not None:
         return False  # only the lock is written at first
     rows = await api.get(path("nodes", now.node, "tasks"), vmid=now.vmid, limit=1, source="all")
-    return any(str(row.get("user")) == api.user or _token(row) == api.user for row in rows or ())
+    return any(
+        row.get("type") in _MAKING and api.user in (str(row.get("user")), _token(row))
+        for row in rows or ()
+    )
 
 
 def _token(row: dict[str, object]) -> str:

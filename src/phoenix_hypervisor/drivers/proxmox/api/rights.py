@@ -10,7 +10,6 @@ ROLE = "Phoenix"
 """The role that the documentation tells to make for Phoenix's token."""
 
 _MISSING = re.compile(r"\((?P<path>/[^,()]*|), (?P<privileges>[A-Z][\w.]*(?:\|[A-Z][\w.]*)*)\)")
-_SHARED_ROOTS = ("vms", "storage", "pool", "nodes", "sdn", "mapping", "access")
 _NODE_CHANNEL = (
     "Proxmox VE allows this to root@pam itself alone, to no token: Phoenix does it as root on the "
     "node (hypervisor.ssh)"
@@ -48,17 +47,16 @@ def grant(user: str, path: str, *privileges: str) -> str:
 def command(user: str, path: str, privileges: Iterable[str]) -> str:
     """The commands that give `user` privileges at an ACL path, by the role of the documentation.
 
-    A role on a guest's own path would replace those inherited there (PVE::AccessControl roles), so
-    it is given on the root of its kind: `/vms` for `/vms/101`. To a token and its user: what a
-    token with privilege separation may do is what both may.
+    A role on a deeper path would replace those inherited there (PVE::AccessControl roles), while
+    the roles of one path add up: so it is given on `/`, as the documentation does, whatever `path`
+    lacks. To a token and its user: what a token with privilege separation may do is what both may.
     """
-    head = path.strip("/").split("/")[0]
-    at = f"/{head}" if head in _SHARED_ROOTS else "/"
+    del path
     owner, bang, _ = user.partition("!")
     whom = f"--users {shlex.quote(owner)}" + (f" --tokens {shlex.quote(user)}" if bang else "")
     names = shlex.quote(" ".join(sorted(privileges)))
     return (
         f"pveum role add {ROLE} 2>/dev/null; "
         f"pveum role modify {ROLE} --append 1 --privs {names} && "
-        f"pveum acl modify {at} {whom} --roles {ROLE}"
+        f"pveum acl modify / {whom} --roles {ROLE}"
     )

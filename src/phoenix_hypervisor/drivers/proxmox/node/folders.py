@@ -6,7 +6,7 @@ root), so a folder for it belongs to shifted ids. Source: pct.conf(5), subuid(5)
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from phoenix_hypervisor.drivers.proxmox.node.channel import Channel
@@ -28,6 +28,11 @@ own() { # PATH SHIFTED UID GID: what of the owner was asked for, in the host's i
 }
 make() {
     own "$@"
+    real=$(readlink -m -- "$1")
+    if [ "$real" != "$1" ]; then # a guest may have made the link: root must not follow it
+        echo "$1 leads to $real: name that" >&2
+        exit 1
+    fi
     if [ -d "$1" ]; then
         has=$(stat -L -c '%%u %%g' "$1") || exit 1
         want="${u:-${has%% *}} ${g:-${has#* }}"
@@ -68,7 +73,7 @@ async def ensure(channel: Channel, folders: Sequence[Folder]) -> list[str]:
     """
     for folder in folders:
         _check(folder.path)
-    wanted = list(dict.fromkeys(folders))
+    wanted = list(dict.fromkeys(replace(f, path=str(PurePosixPath(f.path))) for f in folders))
     if not wanted:
         return []
     calls = [

@@ -18,7 +18,7 @@ from typing import Self
 from phoenix_hypervisor.drivers.proxmox.api import answers
 from phoenix_hypervisor.drivers.proxmox.node import guest_text
 from phoenix_hypervisor.drivers.proxmox.node.channel import Channel
-from phoenix_hypervisor.model.errors import Conflict, Locked, NotFound
+from phoenix_hypervisor.model.errors import Conflict, Locked, NotFound, PhoenixError
 
 _ASIDE = "/var/lib/phoenix/set-aside"
 _TRIES = 3
@@ -135,9 +135,16 @@ class Aside:
                 await self._take_out(mounts)
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
-        if self._needed:
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not self._needed:
+            return
+        try:
             await put_back(self._channel, self._vmid, self._why)
+        except PhoenixError:
+            # A clone that was given up still holds the lock. What was set aside stays so until
+            # the next time; why it came to this must not be lost, least of all a cancellation.
+            if error is None:
+                raise
 
     async def _take_out(self, mounts: tuple[str, ...]) -> None:
         def change(text: str) -> str:

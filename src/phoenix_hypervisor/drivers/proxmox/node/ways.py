@@ -3,6 +3,7 @@
 A way makes argument vectors and starts nothing itself.
 """
 
+import contextlib
 import os
 import shlex
 import socket
@@ -112,10 +113,23 @@ def is_here(node: str) -> bool:
     return _CLUSTER_FILES.is_mount() and socket.gethostname().partition(".")[0] == node
 
 
+def is_own(host: str) -> bool:
+    """Whether a host is this machine: nodes of other clusters have the same names (`pve`)."""
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_DGRAM)
+    except OSError:
+        return False
+    for family, kind, _, _, address in found:
+        with contextlib.suppress(OSError), socket.socket(family, kind) as trial:
+            trial.bind(address)  # only a machine's own address can be bound
+            return True
+    return False
+
+
 def choose(node: str, host: str, options: Options) -> Way:
     """The way to a node: the user's command where there is one, this machine, or `ssh`."""
     if options.command:
         return Command(options.command, node, host)
-    if is_here(node):
+    if is_here(node) and is_own(host):
         return Local()
     return Ssh(host, options)

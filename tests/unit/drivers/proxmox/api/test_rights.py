@@ -13,17 +13,17 @@ from phoenix_hypervisor.drivers.proxmox.api.rights import denied, grant, root_on
             "VM.Config.Options on /vms/101",
             "`pveum role add Phoenix 2>/dev/null; "
             "pveum role modify Phoenix --append 1 --privs VM.Config.Options && "
-            "pveum acl modify /vms --users a@pve --tokens 'a@pve!t' --roles Phoenix`",
+            "pveum acl modify / --users a@pve --tokens 'a@pve!t' --roles Phoenix`",
         ),
         (
             "Permission check failed (/storage/local, Datastore.AllocateSpace|Datastore.Audit)",
             "Datastore.AllocateSpace or Datastore.Audit on /storage/local",
-            "--privs Datastore.AllocateSpace && pveum acl modify /storage ",
+            "--privs Datastore.AllocateSpace && pveum acl modify / ",
         ),
         (
             "Permission check failed (/sdn/zones/localnetwork/vmbr0, SDN.Use)",
             "SDN.Use on /sdn/zones/localnetwork/vmbr0",
-            "pveum acl modify /sdn ",
+            "pveum acl modify / ",
         ),
         ("Permission check failed (/, Sys.Modify)", "Sys.Modify on /", "pveum acl modify / "),
     ],
