@@ -356,7 +356,7 @@ async def session(
     desired = replace(desired, target=replace(desired.target, **(given or {})))
     secrets = Secrets(desired.folder, environ)
     driver = drivers.open_driver(
-        driver_name(desired.target, _asked_for(on, given)),
+        drivers.chosen(desired.target, on, given),
         desired.target,
         desired.stack,
         environ=environ,
@@ -373,19 +373,7 @@ def name_of_driver(
     """The driver that a session would open, also where the files have errors."""
     desired = read(folder, on, environ).desired
     target = replace(desired.target if desired else Target(), **given)
-    return driver_name(target, _asked_for(on, given))
-
-
-def _asked_for(on: str | None, given: Mapping[str, Any] | None) -> str | None:
-    """An endpoint on the command line is Proxmox VE's, whatever the files say."""
-    return on or ("proxmox" if given and given.get("endpoint") else None)
-
-
-def driver_name(target: Target, on: str | None) -> str:
-    """The driver's name: the command line's, the files', or what fits the place."""
-    if on or target.driver:
-        return on or str(target.driver)
-    return "proxmox" if target.endpoint or Path("/etc/pve").is_dir() else "incus"
+    return drivers.chosen(target, on, given)
 
 
 def _with_feature_checks(desired: Desired) -> Desired:

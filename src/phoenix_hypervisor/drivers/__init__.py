@@ -25,6 +25,17 @@ def no_secrets(name: str) -> str:
     raise SecretMissing(f"the secret {name} has no value")
 
 
+def chosen(target: Target, on: str | None, given: Mapping[str, object] | None = None) -> str:
+    """The driver's name: the command line's, the files', or what fits the place.
+
+    An endpoint on the command line (`given`) is Proxmox VE's, whatever the files say.
+    """
+    asked = on or ("proxmox" if given and given.get("endpoint") else target.driver)
+    if asked:
+        return asked
+    return "proxmox" if target.endpoint or Path("/etc/pve").is_dir() else "incus"
+
+
 def available() -> dict[str, str]:
     """The drivers: name to module path, sorted by name."""
     modules = {info.name: f"{__name__}.{info.name}" for info in pkgutil.iter_modules(__path__)}
