@@ -1,7 +1,7 @@
 """Makes guests: from a template, an image, or as a clone; and clears away what was half made."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from phoenix_hypervisor.drivers.proxmox import cluster, container, kinds, machine, state, templates
 from phoenix_hypervisor.drivers.proxmox.api.client import Api, Param, path
@@ -26,16 +26,33 @@ _INDEPENDENT = ("btrfs", "lvmthin")
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """The making of one stack's guests; `node` is where those go that name none."""
+    """The making of one stack's guests; `node` is where those go that name none.
+
+    `made` are those that this run made and has not brought to their end yet.
+    """
 
     api: Api
     channels: Channels
     changing: Changing
     stack: str
     node: str
+    made: set[Address] = field(default_factory=set)
 
     async def create(self, guest: Guest, tell: Tell) -> None:
         """Makes the guest, stopped, and marks it as complete at the very end."""
+        # A try of this run that made it and was then held up by a lock, say, is gone on with.
+        if guest.address not in self.made or not await self._is_half_made(guest.address):
+            await self._make_anew(guest, tell)
+        self.made.add(guest.address)
+        await self._mark(guest.address, complete=False)
+        now = await self.changing.bring(guest, None, tell)
+        if machine.rests_as_template(guest) and not now.is_template:
+            tell("making it a template")
+            await self.api.run("POST", url(now.node, now.address, "template"), tell)
+        await self._mark(guest.address, complete=True)
+        self.made.discard(guest.address)
+
+    async def _make_anew(self, guest: Guest, tell: Tell) -> None:
         await self._clear(guest, tell)
         try:
             await self._make(guest, tell)
@@ -45,12 +62,6 @@ class Making:
                 raise
             await self._clear(guest, tell)
             await self._make(guest, tell)
-        await self._mark(guest.address, complete=False)
-        now = await self.changing.bring(guest, None, tell)
-        if machine.rests_as_template(guest) and not now.is_template:
-            tell("making it a template")
-            await self.api.run("POST", url(now.node, now.address, "template"), tell)
-        await self._mark(guest.address, complete=True)
 
     async def _make(self, guest: Guest, tell: Tell) -> None:
         seen = await cluster.look(self.api)
