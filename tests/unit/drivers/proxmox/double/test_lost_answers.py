@@ -167,3 +167,15 @@ async def test_no_answer_ever(kit: DoubleKit) -> None:
     await kit.double.no_faults()
     assert (await kit.apply(desired=desired)).ok
     await converged(kit, desired)
+
+
+async def test_a_guest_that_was_made_is_gone_on_with(kit: DoubleKit) -> None:
+    """Held up after its making, by a lock of somebody's, it is not made twice."""
+    guest = resting(kit)
+    busy = "can't lock file '/run/lock/lxc/pve-config-1.lock' - got timeout"
+    await kit.double.answer("PUT", "/config", 500, busy, times=2)
+    desired = kit.desired(guest)
+    assert (await kit.apply(desired=desired)).ok
+    assert await tasks(kit, "vzcreate", guest) == ["OK"]
+    assert await tasks(kit, "vzdestroy") == []
+    await converged(kit, desired)
