@@ -84,7 +84,12 @@ def quickstart(kit: PveKit, path: Path, first: int) -> NodeFolder:
     ignored = shutil.ignore_patterns(".phoenix*", "__pycache__")
     shutil.copytree(ROOT / "examples" / "quickstart", path, ignore=ignored)
     gateway = kit.cidr.partition("/")[0]
-    moved = {"phoenix-quickstart": kit.pool, "phxquick0": kit.bridge, '10.98.76.1"': f'{gateway}"'}
+    moved = {
+        "phoenix-quickstart": kit.pool,
+        "phxquick0": kit.bridge,
+        "debian-13-standard": kit.template,
+        '10.98.76.1"': f'{gateway}"',
+    }
     for number, ident in enumerate(("900", "101", "102", "103")):
         moved |= {f'"{ident}"': f'"{kit.id(first + number)}"'}
     for number, ip in enumerate((90, 11, 12, 13)):
