@@ -8,11 +8,13 @@ import json
 import os
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _NAME = re.compile(r"^phxt(\d+)[a-z]")
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,17 @@ def clear(name: str) -> None:
         incus("storage", "delete", name)
     networks = {network["name"] for network in query("/1.0/networks?recursion=1")}
     if name in networks:
-        incus("network", "delete", name)
+        _delete_network(name)
+
+
+def _delete_network(name: str) -> None:
+    """The kernel takes the cards of guests that went just now away a little later."""
+    for _ in range(_TRIES - 1):
+        incus("network", "delete", name, check=False)
+        if name not in {network["name"] for network in query("/1.0/networks?recursion=1")}:
+            return
+        time.sleep(0.5)
+    incus("network", "delete", name)
 
 
 def clear_after_killed_runs() -> None:
