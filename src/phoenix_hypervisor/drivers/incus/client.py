@@ -25,7 +25,6 @@ from phoenix_hypervisor.model.errors import (
 
 _SOCKETS = ("/run/incus/unix.socket", "/var/lib/incus/unix.socket")
 _BUSY_MARKS = (
-    "Failed to delete bridge children interfaces",  # cards of guests that went just now
     "matching non-reusable operation",
     "Failed to delete bridge children interfaces",
     "is busy",
