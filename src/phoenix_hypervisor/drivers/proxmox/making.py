@@ -20,8 +20,6 @@ from phoenix_hypervisor.model.errors import Conflict, NotFound, UnknownOutcome
 _MAKE_S = 3600.0
 _LOOKS, _LOOK_PAUSE_S = 6, 1.0
 _CLONING = ("vzclone", "qmclone")
-_INDEPENDENT = ("btrfs", "lvmthin")
-"""Storages whose linked clones don't need their source any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +145,10 @@ class Making:
     async def _can_link(
         self, guest: Guest, source: State, snapshot: str | None, seen: Cluster
     ) -> bool:
-        """Whether a linked clone can be had, and needs its source no more than a full one does.
+        """Whether a linked clone can be had: of PVE's own templates only, which are made for that.
 
-        On other storages a linked clone binds its source for ever: only PVE's own templates,
-        which are made for that, are linked there.
+        Of others it binds its source for ever, and on btrfs PVE 9.2 gives the source's current
+        state for a snapshot's, though `/feature` allows it.
         """
         disk = kinds.root_disk(source) or "rootfs"
         pool = parse(str(source.config.get(disk, "")), "volume").get("volume", "").partition(":")[0]
@@ -161,7 +159,7 @@ class Making:
             or guest.node not in (None, source.node)
         ):
             return False
-        if not source.is_template and storage.kind not in _INDEPENDENT:
+        if not source.is_template:
             return False
         where = url(source.node, source.address, "feature")
         told = await self.api.get(where, feature="clone", snapname=snapshot)
