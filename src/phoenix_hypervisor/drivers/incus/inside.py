@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from phoenix_hypervisor.drivers import script as script_runs
 from phoenix_hypervisor.drivers.incus import firewall, handover, look, names, network
 from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import DriverError, TimedOut
+from phoenix_hypervisor.model.errors import TimedOut
 
 READY_LIMIT_S = 90
 _POLL_S = 0.2
@@ -122,26 +123,9 @@ class Inside:
 
     async def run(self, address: Address, script: str, failure: str, limit_s: float) -> str:
         """Runs a script as root and returns its output. Raises `DriverError` or `TimedOut`."""
-        process = await asyncio.create_subprocess_exec(
-            *self.way_in(address),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+        return await script_runs.must(
+            self.way_in(address), script, f"{address}: {failure}", limit_s
         )
-        try:
-            async with asyncio.timeout(limit_s):
-                out, err = await process.communicate(script.encode())
-        except TimeoutError:
-            raise TimedOut(f"{address}: {failure} within {limit_s:.0f} s") from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
-            error = DriverError(f"{address}: {failure}")
-            error.detail = err.decode(errors="replace")
-            raise error
-        return out.decode(errors="replace")
 
     def way_in(self, address: Address) -> Sequence[str]:
         """An argument vector that starts a shell in the guest."""

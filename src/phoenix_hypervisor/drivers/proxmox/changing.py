@@ -20,7 +20,7 @@ from phoenix_hypervisor.drivers.proxmox import (
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.node import folders, guest_file
 from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
-from phoenix_hypervisor.drivers.proxmox.property import indexed, parse, size_gb
+from phoenix_hypervisor.drivers.proxmox.property import parse, size_gb
 from phoenix_hypervisor.drivers.proxmox.seeds import Seeds
 from phoenix_hypervisor.drivers.proxmox.state import State, url
 from phoenix_hypervisor.model.address import Address
@@ -56,7 +56,7 @@ class Changing:
             await firewall.write(self._api, now.node, guest.address, guest.firewall)
         if _asks(paths, "ha") and (guest.ha is not None or "ha" in now.notes.asked):
             await ha.write(self._api, guest.address, guest.ha)
-        return await self._noted(guest, tell)
+        return await self._noted(guest)
 
     async def own(self, address: Address) -> State:
         """The guest now, wherever it is. Raises `Conflict` for one of another stack."""
@@ -122,11 +122,10 @@ class Changing:
         for line in await folders.ensure(self._channels.of(now.node), wanted):
             tell(line)
 
-    async def _noted(self, guest: Guest, tell: Tell) -> State:
+    async def _noted(self, guest: Guest) -> State:
         """Writes the notes where they don't say what is asked for now."""
-        del tell
         now = await self.own(guest.address)
-        notes = edits.notes(guest, now, self._stack, _written(now))
+        notes = edits.notes(guest, now, self._stack)
         text = notes.write(now.vmid)
         if text != str(now.config.get("description") or "").rstrip("\n"):
             await self.write(now, {"description": text})
@@ -222,7 +221,3 @@ def _wanted_disks(
             if volume.name in keys
         ]
     return found
-
-
-def _written(now: State) -> dict[str, str | None]:
-    return dict(indexed(now.config, "mp"))

@@ -1,6 +1,6 @@
 """What is written to a guest that is there: only the keys that differ, and who may write them."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from phoenix_hypervisor.drivers import fields as words
@@ -38,11 +38,6 @@ class Edits:
     plain: Keys
     root: Keys
 
-    @property
-    def any(self) -> bool:
-        """Whether there is something to write."""
-        return bool(self.plain or self.root)
-
 
 def between(guest: Guest, state: State, paths: Collection[str] | None) -> Edits:
     """The edits that bring a guest to what is wanted; `paths`: only what these fields may write."""
@@ -61,15 +56,9 @@ def between(guest: Guest, state: State, paths: Collection[str] | None) -> Edits:
     )
 
 
-def notes(guest: Guest, state: State, stack: str, written: Mapping[str, str | None]) -> Notes:
-    """The notes once these keys are written: what is asked for now, under which key."""
+def notes(guest: Guest, state: State, stack: str) -> Notes:
+    """The notes of a guest as it is: what is asked for now, and which key is which volume's."""
     known = container.volume_keys(guest, state.config, state.notes) if guest.kind == "lxc" else {}
-    targets = {
-        parse(value, "volume").get("mp"): key
-        for key, value in written.items()
-        if value and key.startswith("mp") and not value.startswith("/")
-    }
-    known |= {v.name: targets[v.target] for v in guest.volumes if v.target in targets}
     asked = set()
     if guest.kind == "lxc" and container.raw(guest):
         asked.add("raw")

@@ -113,16 +113,16 @@ class Guests:
             tell("stopping hard")
             await self._stop_hard(now, tell)
         tell("deleting")
-        if not kinds.is_container(now):
-            await self.seeds.forget(now)
-        elif "mounts" in now.notes.asked:
-            why = f"what a killed run may have set aside of {address}"
-            await forget(self.channels.of(now.node), now.vmid, why)
         if not for_good and "ha" in now.notes.asked:
             await ha.write(self.api, address, None)
         # Purged, it would also leave the jobs of backup and replication, which name its id.
         where = url(now.node, address)
         await self.api.run("DELETE", where, tell, _DELETE_S, purge=for_good)
+        if not kinds.is_container(now):
+            await self.seeds.forget(now)
+        elif "mounts" in now.notes.asked:
+            why = f"what a killed run may have set aside of {address}"
+            await forget(self.channels.of(now.node), now.vmid, why)
 
     async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
         """Takes a snapshot; one of the same name goes first.
@@ -175,7 +175,7 @@ class Guests:
         if now.stack not in (None, self.stack):
             raise Conflict(f"{guest.address} belongs to the stack {now.stack}: left alone")
         # What was asked for shows later what the files dropped; the text for people stays theirs.
-        notes = replace(edits.notes(guest, now, self.stack, {}), text=now.notes.text)
+        notes = replace(edits.notes(guest, now, self.stack), text=now.notes.text)
         tags = Tags(self.stack, complete=True, others=now.tags.others)
         await self.changing.write(
             now, {"tags": tags.write(now.vmid), "description": notes.write(now.vmid)}

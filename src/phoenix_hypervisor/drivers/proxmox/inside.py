@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from urllib.parse import unquote
 
+from phoenix_hypervisor.drivers import script
 from phoenix_hypervisor.drivers.proxmox import kinds, look, machine_way
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.guests import Guests
@@ -17,7 +18,7 @@ from phoenix_hypervisor.drivers.proxmox.seeds import Seeds
 from phoenix_hypervisor.drivers.proxmox.state import State
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import Conflict, DriverError, TimedOut
+from phoenix_hypervisor.model.errors import Conflict, TimedOut
 
 _READY_S = 180.0
 _ADDRESS_S = 60.0
@@ -105,29 +106,10 @@ class Inside:
             self._containers[now.node] = Containers(self._channels.of(now.node))
         return self._containers[now.node]
 
-    async def _run(self, now: State, script: str, limit_s: float) -> str:
-        process = await asyncio.create_subprocess_exec(
-            *await self._of(now).way_in(now.vmid),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(limit_s):
-                out, err = await process.communicate(script.encode())
-        except TimeoutError:
-            raise TimedOut(
-                f"{now.address}: its init system was not ready within {limit_s:.0f} s"
-            ) from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
-            error = DriverError(f"{now.address} runs, but can't be worked in")
-            error.detail = err.decode(errors="replace").strip()
-            raise error
-        return out.decode(errors="replace")
+    async def _run(self, now: State, text: str, limit_s: float) -> str:
+        way_in = await self._of(now).way_in(now.vmid)
+        failure = f"{now.address} runs, but can't be worked in"
+        return await script.must(way_in, text, failure, limit_s)
 
     async def _addressed(self, now: State, tell: Tell) -> None:
         wanted = set(kinds.static_addresses(now))

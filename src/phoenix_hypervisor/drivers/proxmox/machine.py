@@ -104,12 +104,6 @@ def rests_as_template(guest: Guest) -> bool:
     return guest.kind == "vm" and guest.is_template and not busy
 
 
-def cloud_drive(config: Config) -> str | None:
-    """The key of cloud-init's drive; None where there is none yet."""
-    found = (key for key in _drives(config) if "cloudinit" in _volume(config, key))
-    return next(found, None)
-
-
 def root_disk(config: Config) -> str | None:
     """The key of the disk that the machine boots from."""
     order = parse(_text(config, "boot"), "order").get("order", "").split(";")

@@ -8,11 +8,12 @@ import asyncio
 import shlex
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from phoenix_hypervisor.drivers import script
 from phoenix_hypervisor.drivers.proxmox import kinds
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
 from phoenix_hypervisor.drivers.proxmox.property import parse
-from phoenix_hypervisor.drivers.proxmox.seeds import Seeds, run_in
+from phoenix_hypervisor.drivers.proxmox.seeds import Seeds
 from phoenix_hypervisor.drivers.proxmox.state import State, url
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
@@ -21,6 +22,8 @@ from phoenix_hypervisor.model.errors import DriverError, PhoenixError, TimedOut
 _READY_S = 280.0
 _POLL_S = 2.0
 _AGENT_S = 10.0
+_CONSOLE_S = 60.0
+_WAIT = "! command -v cloud-init >/dev/null || cloud-init status --wait >/dev/null || true"
 
 
 class Machines:
@@ -50,7 +53,7 @@ class Machines:
             try:
                 status, why = await self._try(now)
             except PhoenixError as error:
-                status, why = None, error.message
+                status, why = -1, error.message
             if status == 0:
                 await self.bring(guest, now, tell)
                 return
@@ -65,11 +68,8 @@ class Machines:
 
     async def bring(self, guest: Guest, now: State, tell: Tell) -> None:
         """Users, keys, packages and mounts of the documents, in the running machine."""
-        failed = await run_in(await self.way_in(now), self._seeds.live(guest), _READY_S)
-        if failed:
-            error = DriverError(f"{now.address}: not all that cloud-init is told could be done")
-            error.detail = failed
-            raise error
+        failure = f"{now.address}: not all that cloud-init is told could be done"
+        await script.must(await self.way_in(now), self._seeds.live(guest), failure, _READY_S)
 
     async def addresses(self, now: State) -> list[str]:
         """The fixed addresses; with DHCP those that the guest agent tells, if it answers."""
@@ -96,31 +96,17 @@ class Machines:
 
     async def console(self, now: State, lines: int) -> str:
         """The end of the boot's journal, read inside."""
-        process = await asyncio.create_subprocess_exec(
-            *await self._ssh(now, "-T"),
+        said = await script.run(
+            await self.way_in(now),
             f"journalctl --boot --no-pager --lines={int(lines)}",
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            f"the journal of {now.address}",
+            _CONSOLE_S,
         )
-        out, _ = await process.communicate()
-        return out.decode(errors="replace")
+        return said.out or said.err
 
-    async def _try(self, now: State) -> tuple[int | None, str]:
-        process = await asyncio.create_subprocess_exec(
-            *await self._ssh(now, "-T"),
-            "! command -v cloud-init >/dev/null || cloud-init status --wait >/dev/null || true",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        try:
-            async with asyncio.timeout(_READY_S):
-                out, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        return process.returncode, out.decode(errors="replace")
+    async def _try(self, now: State) -> tuple[int, str]:
+        said = await script.run(await self.way_in(now), _WAIT, "cloud-init's own work", _READY_S)
+        return said.status, said.err
 
     async def _ssh(self, now: State, terminal: str) -> tuple[str, ...]:
         key = self._seeds.key

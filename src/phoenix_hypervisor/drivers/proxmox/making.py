@@ -121,7 +121,7 @@ class Making:
             raise Conflict(f"{source.address} is not complete: it can't be cloned")
         frozen = source.snapshot in now.notes.frozen
         snapshot = None if frozen or source.snapshot is None else source.snapshot
-        full = not await self._can_link(guest, now, snapshot, seen)
+        full = not await self._can_link(guest, now, seen)
         target = guest.node if guest.node not in (None, now.node) else None
         tell(f"cloning {source.address}" + (f" at {snapshot}" if snapshot else ""))
         where = url(now.node, now.address, "clone")
@@ -142,9 +142,7 @@ class Making:
                 **{name: guest.name},
             )
 
-    async def _can_link(
-        self, guest: Guest, source: State, snapshot: str | None, seen: Cluster
-    ) -> bool:
+    async def _can_link(self, guest: Guest, source: State, seen: Cluster) -> bool:
         """Whether a linked clone can be had: of PVE's own templates only, which are made for that.
 
         Of others it binds its source for ever, and on btrfs PVE 9.2 gives the source's current
@@ -152,17 +150,10 @@ class Making:
         """
         disk = kinds.root_disk(source) or "rootfs"
         pool = parse(str(source.config.get(disk, "")), "volume").get("volume", "").partition(":")[0]
-        storage = seen.storage(pool, source.node)
-        if (
-            guest.pool not in (None, pool)
-            or storage is None
-            or guest.node not in (None, source.node)
-        ):
+        stays = guest.pool in (None, pool) and guest.node in (None, source.node)
+        if not (source.is_template and stays and seen.storage(pool, source.node)):
             return False
-        if not source.is_template:
-            return False
-        where = url(source.node, source.address, "feature")
-        told = await self.api.get(where, feature="clone", snapname=snapshot)
+        told = await self.api.get(url(source.node, source.address, "feature"), feature="clone")
         return bool(told.get("hasFeature"))
 
     async def _send(self, guest: Guest, where: str, tell: Tell, **params: Param) -> None:

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from phoenix_hypervisor.drivers import filelock
 from phoenix_hypervisor.drivers.proxmox.node.channel import Channel
 from phoenix_hypervisor.model.driver import Run
-from phoenix_hypervisor.model.errors import DriverError, UnknownOutcome
+from phoenix_hypervisor.model.errors import DriverError, TimedOut, UnknownOutcome
 
 _OPEN_S = 60.0
 # The first line that it reads is what it writes down; then it holds on until its input ends.
@@ -59,8 +59,14 @@ async def _take(
     if stdin is None or stdout is None or stderr is None:
         raise DriverError("a process without pipes was started")
     stdin.write(json.dumps(filelock.told(run)).encode() + b"\n")
-    async with asyncio.timeout(_OPEN_S):
-        answer = (await stdout.readline()).strip()
+    try:
+        async with asyncio.timeout(_OPEN_S):
+            answer = (await stdout.readline()).strip()
+    except TimeoutError:
+        raise TimedOut(
+            f"{channel.node} did not say within {_OPEN_S:.0f} s who holds the stack {stack}",
+            hint="is the node overloaded? nothing was changed: run it again",
+        ) from None
     if answer == b"held":
         return
     if answer == b"busy":

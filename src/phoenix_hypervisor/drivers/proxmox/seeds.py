@@ -5,7 +5,6 @@ the drive that the machine reads from them. Where no storage of a node takes sni
 words for a user and its keys are used, which say less.
 """
 
-import asyncio
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -119,21 +118,3 @@ class Seeds:
 
     def _value(self, secret: Secret) -> str:
         return secret.reveal(self._reveal)
-
-
-async def run_in(way_in: tuple[str, ...], script: str, limit_s: float) -> str:
-    """Runs a script in a machine; gives what failed in it, a line each; empty where nothing."""
-    process = await asyncio.create_subprocess_exec(
-        *way_in,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(limit_s):
-            _, err = await process.communicate(script.encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return err.decode(errors="replace").strip() if process.returncode else ""

@@ -262,18 +262,6 @@ def test_the_disk_it_boots_from(config, key, pool, size):
     assert (shown.get("pool"), shown.get("disk_gb")) == (pool, size)
 
 
-@pytest.mark.parametrize(
-    ("config", "key"),
-    [
-        ({"scsi0": DISK, "scsi1": "local-zfs:vm-201-cloudinit,media=cdrom,size=4M"}, "scsi1"),
-        ({"ide2": "local:201/vm-201-cloudinit.qcow2,media=cdrom"}, "ide2"),
-        ({"ide2": "local:iso/debian.iso,media=cdrom", "scsi0": DISK}, None),
-    ],
-)
-def test_the_drive_of_cloud_init(config, key):
-    assert machine.cloud_drive(config) == key
-
-
 def test_cards_keep_what_was_set_beside_them():
     wanted = guest(pci=(PciDevice("gpu0"), PciDevice(None, "0000:0A:00")))
     config = {
