@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from ipaddress import ip_interface, ip_network
 from typing import Any
 
+import tenacity
+
 from phoenix_hypervisor.drivers.incus import names
 from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.drivers.incus.volumes import Volumes
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Bridge, Desired, Json, Pool
-from phoenix_hypervisor.model.errors import Conflict, NotFound
+from phoenix_hypervisor.model.errors import Conflict, Locked, NotFound
 from phoenix_hypervisor.model.observed import Observed, SeenResource
 
 _DEFAULT_POOL_GB = 30
+_TRIES = 8
 
 
 class Resources:
@@ -117,7 +120,26 @@ class Resources:
     async def _make(self, path: str, body: dict[str, Any], project: str | None) -> None:
         # One that is there by now, made by another step or by hand, is used as it is.
         with contextlib.suppress(Conflict):
-            await self._client.send("POST", path, body, project=project)
+            await self._patiently("POST", path, body, project=project)
+
+    async def _patiently(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        project: str | None,
+    ) -> None:
+        # A bridge's coming and going looks at all cards of the machine, and fails where one of
+        # them, of whatever guest, goes meanwhile.
+        async for attempt in tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(Locked),
+            stop=tenacity.stop_after_attempt(_TRIES),
+            wait=tenacity.wait_exponential(multiplier=0.1, max=1),
+            reraise=True,
+        ):
+            with attempt:
+                await self._client.send(method, path, body, project=project)
 
     async def remove(self, resource: Address, stack: str) -> None:
         """Removes one that bears the stack's mark. Raises `Conflict` where somebody uses it.
@@ -137,7 +159,7 @@ class Resources:
         used = [user for user in found.get("used_by", []) if "/images/" not in user]
         if used:
             raise Conflict(f"{resource} is still used by {', '.join(used)}: left alone")
-        await self._client.send("DELETE", path, project=project)
+        await self._patiently("DELETE", path, project=project)
 
 
 def routed_elsewhere(bridge: Bridge, routes: tuple[tuple[str, str], ...]) -> str | None:
