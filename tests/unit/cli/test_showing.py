@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from phoenix_hypervisor.app import Health, _pick
+from phoenix_hypervisor.app import Health
+from phoenix_hypervisor.app.naming import pick
 from phoenix_hypervisor.cli import _health
 from phoenix_hypervisor.cli._context import Context
 from phoenix_hypervisor.cli._progress import _Board, progress
@@ -94,11 +95,11 @@ def test_a_guest_that_cannot_be_seen_is_neither_absent_nor_healthy() -> None:
 def test_an_id_goes_before_a_name_and_ours_before_others() -> None:
     ours = [(lxc(101), "web"), (lxc(102), "101"), (vm(105), "db"), (lxc(107), "db")]
     others = [(lxc(900), "web"), (lxc(901), "x")]
-    assert _pick("101", ours, others) == "lxc/101"
-    assert _pick("vm/105", ours, others) == "vm/105"
-    assert _pick("105", ours, others) == "vm/105"
-    assert _pick("web", ours, others) == "lxc/101"
-    assert _pick("x", ours, others) == "lxc/901"
+    assert pick("101", ours, others) == "lxc/101"
+    assert pick("vm/105", ours, others) == "vm/105"
+    assert pick("105", ours, others) == "vm/105"
+    assert pick("web", ours, others) == "lxc/101"
+    assert pick("x", ours, others) == "lxc/901"
     for word, said in (("db", "lxc/107, vm/105"), ("nobody", "there is no guest")):
         with pytest.raises(UsageError, match=said):
-            _pick(word, ours, others)
+            pick(word, ours, others)

@@ -9,67 +9,34 @@ import asyncio
 import getpass
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
-from phoenix_hypervisor import drivers, features, observe
+from phoenix_hypervisor import features, observe
+from phoenix_hypervisor.app.health import Health
+from phoenix_hypervisor.app.naming import Named, pick
 from phoenix_hypervisor.apply.means import Means
 from phoenix_hypervisor.apply.walk import Walk
-from phoenix_hypervisor.config.desire import stack_name
-from phoenix_hypervisor.config.folder import FILES
-from phoenix_hypervisor.config.load import Loaded, Vocabulary, load
 from phoenix_hypervisor.config.secrets import Secrets
 from phoenix_hypervisor.configure import fingerprint
 from phoenix_hypervisor.configure.runner import Configurator
-from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.check import Check, Outcome
-from phoenix_hypervisor.model.desired import Desired, Guest, Target
+from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.driver import Driver, Run, Tell
-from phoenix_hypervisor.model.errors import ConfigError, PhoenixError, UsageError
+from phoenix_hypervisor.model.errors import PhoenixError, UsageError
 from phoenix_hypervisor.model.event import Emit, Event, EventKind, Failure, Report
-from phoenix_hypervisor.model.observed import GuestState, Observed, SeenGuest
+from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.model.problem import Problem
 from phoenix_hypervisor.plan import adopt as adopting
 from phoenix_hypervisor.plan import make as planning
 from phoenix_hypervisor.plan.as_json import refuse_if_moved
 from phoenix_hypervisor.plan.options import Options
-from phoenix_hypervisor.verify import checks as check_kinds
 from phoenix_hypervisor.verify import run as verify
 from phoenix_hypervisor.verify.place import GuestPlace
 
 _CONFIGURE_LIMIT_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """One guest as it is: seen, and with the answers of its checks. `healthy` None: not known.
-
-    `hidden` says why it can't be seen; empty where it can, or isn't there.
-    """
-
-    address: Address
-    name: str
-    seen: SeenGuest | None
-    answers: tuple[tuple[Check, Outcome], ...] = ()
-    managed: bool = True
-    hidden: str = ""
-
-    @property
-    def state(self) -> GuestState:
-        """Running, stopped, absent, or unknown where it can't be seen."""
-        if self.seen is not None:
-            return self.seen.state
-        return "unknown" if self.hidden else "absent"
-
-    @property
-    def healthy(self) -> bool | None:
-        """Whether all checks passed; None where there is nothing to check."""
-        return all(outcome.ok for _, outcome in self.answers) if self.answers else None
 
 
 @dataclass(slots=True)
@@ -220,7 +187,7 @@ class Session:
             mine = seen.stack == self.desired.stack
             (ours if mine else others).append((seen.address, seen.name))
         others += [(address, "") for address in (observed.unknown if observed else ())]
-        return frozenset(_pick(word, ours, others) for word in words)
+        return frozenset(pick(word, ours, others) for word in words)
 
     def _known(self, wanted: Iterable[Address], options: Options) -> None:
         known = {*self.desired.guests, *self.desired.pools, *self.desired.bridges}
@@ -295,97 +262,3 @@ class Session:
             return Failure(guest.address, "check", error.message, error.hint, error.detail)
         tell("finished")
         return None
-
-
-Named = list[tuple[Address, str]]
-
-
-def _pick(word: str, ours: Named, others: Named) -> Address:
-    """The guest of an address, an id or a name, in this order; `others` are looked at last."""
-    for guests in (ours, others):
-        ways: tuple[set[Address], ...] = (
-            {address for address, _ in guests if address == word},
-            {address for address, _ in guests if addresses.ident(address) == word},
-            {address for address, name in guests if name == word},
-        )
-        for found in ways:
-            if len(found) > 1:
-                all_found = sorted(found, key=addresses.order)
-                words = f"“{word}” may be any of {', '.join(all_found)}"
-                raise UsageError(words, hint="give the address")
-            if found:
-                return found.pop()
-    listed = ", ".join(f"{address} ({name})" for address, name in sorted(set(ours)))
-    raise UsageError(f"there is no guest “{word}”", hint=f"there are: {listed or 'none'}")
-
-
-def vocabulary() -> Vocabulary:
-    """The words that features and checks add to the files."""
-    known = features.available()
-    return Vocabulary(
-        features={name: feature.options for name, feature in known.items()},
-        checks=check_kinds.available(),
-        flaws={name: feature.flaws for name, feature in known.items()},
-    )
-
-
-def read(folder: Path, on: str | None, environ: Mapping[str, str]) -> Loaded:
-    """Reads and checks a folder, offline."""
-    return load(folder, vocabulary(), on=on, known_secrets=Secrets(folder, environ).has)
-
-
-@asynccontextmanager
-async def session(
-    folder: Path,
-    on: str | None,
-    environ: Mapping[str, str],
-    given: Mapping[str, Any] | None = None,
-) -> AsyncIterator[Session]:
-    """Opens a folder on its target. Raises `ConfigError` with all problems of bad files.
-
-    `given` are fields of `Target` from the command line, which go before the folder's; with them
-    (also with none of them) a folder without any file will do: then nothing is wanted.
-    """
-    if given is None or any((folder / name).exists() for name in FILES):
-        loaded = read(folder, on, environ)
-        if loaded.desired is None:
-            raise ConfigError(f"the files in {folder} have errors", loaded.problems)
-        desired, problems = _with_feature_checks(loaded.desired), loaded.problems
-    else:
-        desired, problems = Desired(folder, stack_name(folder.resolve().name)), ()
-    desired = replace(desired, target=replace(desired.target, **(given or {})))
-    secrets = Secrets(desired.folder, environ)
-    driver = drivers.open_driver(
-        drivers.chosen(desired.target, on, given),
-        desired.target,
-        desired.stack,
-        environ=environ,
-        folder=desired.folder,
-        reveal=secrets.lookup,
-    )
-    async with driver as opened:
-        yield Session(desired, opened, secrets, problems)
-
-
-def name_of_driver(
-    folder: Path, on: str | None, environ: Mapping[str, str], given: Mapping[str, Any]
-) -> str:
-    """The driver that a session would open, also where the files have errors."""
-    desired = read(folder, on, environ).desired
-    target = replace(desired.target if desired else Target(), **given)
-    return drivers.chosen(target, on, given)
-
-
-def _with_feature_checks(desired: Desired) -> Desired:
-    """Adds the checks that features bring along, which prove them without being asked for."""
-    known, kinds = features.available(), check_kinds.available()
-    guests = {}
-    for address, guest in desired.guests.items():
-        added = [
-            kinds[kind].model_validate(options)
-            for use in guest.features
-            for spec in known[use.name].checks(use.options, guest)
-            for kind, options in spec.items()
-        ]
-        guests[address] = replace(guest, checks=(*guest.checks, *added))
-    return replace(desired, guests=guests)

@@ -1,0 +1,89 @@
+"""Opens a folder on its target: read, checked, its driver connected."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from phoenix_hypervisor import drivers, features
+from phoenix_hypervisor.app.session import Session
+from phoenix_hypervisor.config.desire import stack_name
+from phoenix_hypervisor.config.folder import FILES
+from phoenix_hypervisor.config.load import Loaded, Vocabulary, load
+from phoenix_hypervisor.config.secrets import Secrets
+from phoenix_hypervisor.model.desired import Desired, Target
+from phoenix_hypervisor.model.errors import ConfigError
+from phoenix_hypervisor.verify import checks as check_kinds
+
+
+def vocabulary() -> Vocabulary:
+    """The words that features and checks add to the files."""
+    known = features.available()
+    return Vocabulary(
+        features={name: feature.options for name, feature in known.items()},
+        checks=check_kinds.available(),
+        flaws={name: feature.flaws for name, feature in known.items()},
+    )
+
+
+def read(folder: Path, on: str | None, environ: Mapping[str, str]) -> Loaded:
+    """Reads and checks a folder, offline."""
+    return load(folder, vocabulary(), on=on, known_secrets=Secrets(folder, environ).has)
+
+
+@asynccontextmanager
+async def session(
+    folder: Path,
+    on: str | None,
+    environ: Mapping[str, str],
+    given: Mapping[str, Any] | None = None,
+) -> AsyncIterator[Session]:
+    """Opens a folder on its target. Raises `ConfigError` with all problems of bad files.
+
+    `given` are fields of `Target` from the command line, which go before the folder's; with them
+    (also with none of them) a folder without any file will do: then nothing is wanted.
+    """
+    if given is None or any((folder / name).exists() for name in FILES):
+        loaded = read(folder, on, environ)
+        if loaded.desired is None:
+            raise ConfigError(f"the files in {folder} have errors", loaded.problems)
+        desired, problems = _with_feature_checks(loaded.desired), loaded.problems
+    else:
+        desired, problems = Desired(folder, stack_name(folder.resolve().name)), ()
+    desired = replace(desired, target=replace(desired.target, **(given or {})))
+    secrets = Secrets(desired.folder, environ)
+    driver = drivers.open_driver(
+        drivers.chosen(desired.target, on, given),
+        desired.target,
+        desired.stack,
+        environ=environ,
+        folder=desired.folder,
+        reveal=secrets.lookup,
+    )
+    async with driver as opened:
+        yield Session(desired, opened, secrets, problems)
+
+
+def name_of_driver(
+    folder: Path, on: str | None, environ: Mapping[str, str], given: Mapping[str, Any]
+) -> str:
+    """The driver that a session would open, also where the files have errors."""
+    desired = read(folder, on, environ).desired
+    target = replace(desired.target if desired else Target(), **given)
+    return drivers.chosen(target, on, given)
+
+
+def _with_feature_checks(desired: Desired) -> Desired:
+    """Adds the checks that features bring along, which prove them without being asked for."""
+    known, kinds = features.available(), check_kinds.available()
+    guests = {}
+    for address, guest in desired.guests.items():
+        added = [
+            kinds[kind].model_validate(options)
+            for use in guest.features
+            for spec in known[use.name].checks(use.options, guest)
+            for kind, options in spec.items()
+        ]
+        guests[address] = replace(guest, checks=(*guest.checks, *added))
+    return replace(desired, guests=guests)
