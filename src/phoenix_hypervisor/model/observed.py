@@ -70,5 +70,7 @@ class Observed:
     unknown: Mapping[Address, str] = field(default_factory=dict)
     routes: tuple[tuple[str, str], ...] = ()
     """Subnets (CIDR) that the target's host routes, each with its interface's name."""
+    offered: tuple[Address, ...] = ()
+    """Pools and bridges that are there for the taking, where the target makes none itself."""
     facts: Mapping[str, Json] = field(default_factory=dict)
     """What only the driver itself understands, for its own pure answers: privileges, say."""

@@ -69,9 +69,7 @@ def _decisions(
         if address in observed.unknown:
             refusals.append(f"{address} can't be seen: {observed.unknown[address]}")
         elif not driver.limits.makes_resources:
-            refusals.append(
-                f"{address} is not there, and guests use it: make it on the host, or name another"
-            )
+            refusals.append(_missing(address, observed))
         else:
             reason = "it is not there, and guests use it"
             found[address] = Decision(Action.CREATE, ("ensure",), reasons=(reason,))
@@ -85,6 +83,13 @@ def _decisions(
         if decision.action is not None:
             found[address] = decision
     return found, refusals
+
+
+def _missing(address: Address, observed: Observed) -> str:
+    kind = addresses.kind(address)
+    there = sorted(addresses.ident(one) for one in observed.offered if addresses.kind(one) == kind)
+    told = f"; there are {', '.join(there)}" if there else ""
+    return f"{address} is not there, and guests use it: make it on the host, or name another{told}"
 
 
 def _scope(desired: Desired, targets: frozenset[Address]) -> frozenset[Address]:

@@ -6,7 +6,7 @@ guest's agent is never asked.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,9 +81,10 @@ async def observe(api: Api, desired: Desired, stack: str, seen: View) -> Observe
     return Observed(
         guests=await _with_ha(api, shown, desired),
         resources=storages
-        | {a: SeenResource(a, fields=f) for a, f in found.items() if f is not None},
+        | {a: SeenResource(a, fields=f) for a, f in found.named.items() if f is not None},
+        offered=(*_stores(seen), *found.names),
         capacity=Capacity(seen.cluster.memory_mb, seen.cluster.cores, None),
-        unknown=unseen | unknown | hidden | _unseen_bridges(found, desired, seen, api.user),
+        unknown=unseen | unknown | hidden | _unseen_bridges(found.named, desired, seen, api.user),
         facts={
             "permissions": seen.permissions.as_json(),
             "user": api.user,
@@ -258,12 +259,23 @@ def _lacks(user: str, where: str, privilege: str) -> str:
     return f"{user} lacks {privilege} on {where}: `{grant(user, where, [privilege])}`"
 
 
-async def _bridges(
-    api: Api, desired: Desired, seen: View
-) -> dict[Address, Mapping[str, Json] | None]:
-    """The bridges that the files name: on which nodes each is. None: on none of those in use."""
+def _stores(seen: View) -> list[Address]:
+    """The storages that can hold a guest's disk."""
+    fits = {one.name for one in seen.cluster.storages if one.content & {"rootdir", "images"}}
+    return [addresses.storage(name) for name in sorted(fits)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bridges:
+    """`named`: on which nodes each bridge of the files is; None: on none of those in use."""
+
+    named: Mapping[Address, Mapping[str, Json] | None]
+    names: Sequence[Address] = ()
+
+
+async def _bridges(api: Api, desired: Desired, seen: View) -> _Bridges:
     if not desired.bridges:
-        return {}
+        return _Bridges({})
     nodes = sorted(_nodes(desired, seen))
     lists = await asyncio.gather(
         *(api.get(path("nodes", node, "network"), type="any_bridge") for node in nodes)
@@ -275,7 +287,9 @@ async def _bridges(
     for address, bridge in desired.bridges.items():
         there: list[Json] = [node for node in nodes if bridge.name in by_node[node]]
         found[address] = {"nodes": there} if there else None
-    return found
+    return _Bridges(
+        found, [addresses.bridge(name) for name in sorted(set().union(*by_node.values()))]
+    )
 
 
 def _unseen_bridges(

@@ -59,7 +59,22 @@ def find(desired: Desired, observed: Observed, changes: Sequence[Change]) -> lis
         *(line for guest in desired.guests.values() for line in _guest(guest, observed, facts)),
         *_privileges(desired, observed, changes),
         *(line for change in changes for line in _lost(change, observed)),
+        *(line for change in changes for line in _too_large(change, desired, observed)),
     ]
+
+
+def _too_large(change: Change, desired: Desired, observed: Observed) -> Iterator[str]:
+    """What no node could start: PVE refuses more cores, and takes a VM's memory whole."""
+    guest, most = desired.guests.get(change.address), observed.capacity
+    if guest is None or change.action is Action.DELETE:
+        return
+    if most.cores is not None and guest.cores > most.cores:
+        yield f"{guest.address}: it wants {guest.cores} cores; no node has more than {most.cores}"
+    if guest.kind == "vm" and most.memory_mb is not None and guest.memory_mb > most.memory_mb:
+        yield (
+            f"{guest.address}: it wants {guest.memory_mb} MiB of memory; "
+            f"no node has more than {most.memory_mb}"
+        )
 
 
 def _cluster(facts: Mapping[str, Any], changes: Sequence[Change]) -> Iterator[str]:

@@ -49,7 +49,9 @@ async def _outlook(
         if await _find(api, cluster, kind, template, node) is not None:
             return {}
         if await _offered(api, kind, template, node) is None:
-            return {"missing": f"there is no template “{template}” on {node}"}
+            there = sorted({file_name(each) for each in await _all(api, cluster, kind, node)})
+            told = f"; there are {', '.join(there)}" if there else ""
+            return {"missing": f"there is no template “{template}” on {node}{told}"}
     try:
         storage = _store(cluster, _CONTENT[kind], node).name
     except DriverError as error:
@@ -117,22 +119,28 @@ def _version(name: str) -> list[tuple[int, str]]:
 
 
 async def _find(api: Api, cluster: Cluster, kind: str, template: str, node: str) -> str | None:
-    content = _CONTENT[kind]
     if ":" in template:  # a volume: its storage is named
-        storages = [template.partition(":")[0]]
-    else:
-        storages = [
-            one.name
-            for one in cluster.storages
-            if one.node == node and one.active and content in one.content
-        ]
-    volumes: list[str] = []
-    for storage in storages:
-        for kept in (content, "iso") if kind == "vm" else (content,):
-            volumes += await _volumes(api, node, storage, kept)
-    if ":" in template:
-        return template if template in volumes else None
-    return best(volumes, template)
+        storage = template.partition(":")[0]
+        return template if template in await _kept(api, kind, node, storage) else None
+    return best(await _all(api, cluster, kind, node), template)
+
+
+async def _all(api: Api, cluster: Cluster, kind: str, node: str) -> list[str]:
+    """All templates of a kind that the node's storages hold."""
+    content = _CONTENT[kind]
+    fits = [one for one in cluster.storages if one.node == node and one.active]
+    return [
+        volume
+        for one in fits
+        if content in one.content
+        for volume in await _kept(api, kind, node, one.name)
+    ]
+
+
+async def _kept(api: Api, kind: str, node: str, storage: str) -> list[str]:
+    kinds = (_CONTENT[kind], "iso") if kind == "vm" else (_CONTENT[kind],)
+    lists = [await _volumes(api, node, storage, each) for each in kinds]
+    return [volume for volumes in lists for volume in volumes]
 
 
 async def _volumes(api: Api, node: str, storage: str, content: str) -> list[str]:

@@ -8,7 +8,7 @@ from tests.support import pve
 from tests.unit.drivers.proxmox.double.worlds import converged, made
 
 from phoenix_hypervisor.drivers.proxmox import privileges
-from phoenix_hypervisor.model.desired import Guest
+from phoenix_hypervisor.model.desired import Guest, Image
 
 
 async def sees(double: pve.Pve, privilege: str, *paths: str) -> None:
@@ -88,4 +88,20 @@ async def test_what_is_really_missing_is_told_as_missing(kit: DoubleKit) -> None
     bridge = replace(kit.the_bridge(), name="vmbr9")
     wanted = replace(desired, pools={pool.address: pool}, bridges={bridge.address: bridge})
     refusals = (await kit.plan(wanted)).refusals
-    assert len([line for line in refusals if "is not there, and guests use it" in line]) == 2
+    told = [line for line in refusals if "is not there, and guests use it" in line]
+    assert len(told) == 2
+    assert any("local-lvm" in line for line in told)
+    assert any("there are vmbr0" in line for line in told)
+
+
+async def test_what_no_node_could_start_is_refused(kit: DoubleKit) -> None:
+    guest: Guest = replace(kit.guest(0), cores=5000)
+    told = " ".join((await kit.plan(kit.desired(guest))).refusals)
+    assert f"{guest.address}: it wants 5000 cores; no node has more than " in told
+
+
+async def test_a_template_that_is_not_there_is_told_with_those_that_are(kit: DoubleKit) -> None:
+    guest: Guest = replace(kit.guest(0), source=Image("gentoo"))
+    (told,) = (await kit.plan(kit.desired(guest))).refusals
+    assert told.startswith(f"{guest.address}: there is no template “gentoo” on pve1; there are ")
+    assert "debian-13-standard" in told
