@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from phoenix_hypervisor.model.change import Action, FieldChange, Impact
-from phoenix_hypervisor.model.desired import Desired, Guest
+from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest, Json
 from phoenix_hypervisor.model.driver import Driver
-from phoenix_hypervisor.model.observed import SeenGuest
+from phoenix_hypervisor.model.observed import Fields, SeenGuest
 from phoenix_hypervisor.plan.diff import diff
 from phoenix_hypervisor.plan.graph import clones_of
 from phoenix_hypervisor.plan.options import Options
@@ -30,14 +30,14 @@ def decide(
     """The decision for a guest that the files ask for."""
     wanted = driver.project(guest)
     if seen is None:
-        return Decision(Action.CREATE, _whole(guest, driver), reasons=("it is not there",))
+        return _create(guest, wanted, driver, "it is not there")
     if seen.stack != desired.stack:
         return Decision(refusals=(_foreign(guest, seen),))
     if seen.state == "unknown":
         return Decision(refusals=(f"{guest.address}: whether it runs can't be seen",))
     if not seen.complete:
         reason = "its creation broke off; what is there is removed and made anew"
-        return Decision(Action.CREATE, _whole(guest, driver), reasons=(reason,))
+        return _create(guest, wanted, driver, reason)
     fields = diff(wanted, seen.fields)
     impacts = [driver.impact(guest, seen, change) for change in fields]
     remade = [
@@ -59,6 +59,18 @@ def decide(
         _checked(guest, driver),
     )
     return _adjust(guest, seen, differences)
+
+
+def _create(guest: Guest, wanted: Fields, driver: Driver, reason: str) -> Decision:
+    of = guest.source
+    source: Json = of.address if isinstance(of, CloneOf) else of.template
+    features: list[Json] = [use.name for use in guest.features]
+    fields = (
+        FieldChange("source", None, source),
+        *diff(wanted, {}),
+        *([FieldChange("features", None, features)] if features else ()),
+    )
+    return Decision(Action.CREATE, _whole(guest, driver), fields=fields, reasons=(reason,))
 
 
 class _Walk:

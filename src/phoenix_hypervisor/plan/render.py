@@ -35,6 +35,13 @@ _TO_DO = {
     Action.CONFIGURE: "to configure",
     Action.ADOPT: "to adopt",
 }
+_NEW = {
+    "source": "from {}",
+    "cores": "{} cores",
+    "memory_mb": "{} MiB",
+    "disk_gb": "{} GiB",
+    "pool": "on {}",
+}
 _LONG = 60
 
 
@@ -87,8 +94,29 @@ def _change(change: Change) -> Iterator[str]:
     if change.action in (Action.UPDATE, Action.REPLACE):
         for field in change.fields:
             yield f"      {escape(_field(field))}"
+    if change.action is Action.CREATE and change.fields:
+        yield f"      {escape(_new(change.fields))}"
     if change.after:
         yield f"      [dim]after {_listed(change.after)}[/]"
+
+
+def _new(fields: Sequence[FieldChange]) -> str:
+    """What a guest will be, in one line."""
+    by_path = {field.path: field.after for field in fields}
+    told = [
+        word.format(_value(by_path[path]))
+        for path, word in _NEW.items()
+        if by_path.get(path) is not None
+    ]
+    told = ["1 core" if one == "1 cores" else one for one in told]
+    cards = [
+        f.after for f in fields if f.path.startswith("network.") and f.path.endswith(".address")
+    ]
+    told += [_value(address) for address in cards]
+    features = by_path.get("features")
+    if isinstance(features, list):
+        told.append(" + ".join(str(each) for each in features))
+    return ", ".join(told).replace("GiB, on", "GiB on")
 
 
 def _listed(names: Sequence[Address]) -> str:

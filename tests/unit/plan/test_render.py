@@ -73,6 +73,7 @@ its root disk is lost
       disk_gb: 9 → 8
       after bridge/vmbr0, storage/tank
   + create lxc/103 (new)  live · about 44 s · it is not there
+      from debian-13-standard, 1 core, 512 MiB, 8 GiB on tank
       after storage/tank
 
 3 to create, 1 to delete, 1 to configure, 1 to update, 1 to replace; about 50 s.

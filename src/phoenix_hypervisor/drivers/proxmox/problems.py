@@ -187,9 +187,10 @@ def _needs(change: Change, desired: Desired, observed: Observed) -> Iterator[tup
     yield from ((where, _BY_STEP[s.name]) for s in change.steps if s.name in _BY_STEP)
     if guest is None:
         return
-    groups = {words.split(field.path).group for field in change.fields}
-    yield from ((where, _BY_FIELD.get(group, "VM.Config.Options")) for group in sorted(groups))
     making = change.action in (Action.CREATE, Action.REPLACE)
+    changed = () if making else change.fields
+    groups = {words.split(field.path).group for field in changed}
+    yield from ((where, _BY_FIELD.get(group, "VM.Config.Options")) for group in sorted(groups))
     if making:
         yield from _making(guest, where, desired, observed)
     if making or groups & {"pool", "volumes", "disk_gb"}:
