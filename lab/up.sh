@@ -17,7 +17,7 @@ fi
 lab/venv.sh
 
 secret=PORTFOLIO_DB_PASSWORD file=$folder/.phoenix-secrets.env
-if [ -z "${!secret:-}" ] && ! grep -qs "^$secret=" "$file"; then
+if [ -z "${!secret:-}" ] && ! grep -qs "^$secret=" "$file" && [ ! -e $folder/secrets.json.age ]; then
     say "making the database's password ($file)"
     .venv/bin/python - "$folder" "$secret" <<'PY'
 import secrets, sys

@@ -19,7 +19,10 @@ _JSON_SCHEMA: dict[str, Any] = {
             "additionalProperties": False,
         },
     ],
-    "description": 'A string, or {"secret": "NAME"}: found in the environment or in a file.',
+    "description": (
+        'A string, or {"secret": "NAME"}: found in the environment, in .phoenix-secrets.env or in '
+        "secrets.json.age (`phoenix secrets set NAME`)."
+    ),
 }
 
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phoenix_hypervisor.config.secrets import FILE, Secrets
-from phoenix_hypervisor.model.errors import SecretMissing
+from phoenix_hypervisor.model.errors import SecretMissing, UsageError
 from phoenix_hypervisor.model.secret import Secret
 
 
@@ -74,7 +74,7 @@ def test_adding_makes_and_extends_the_file(tmp_path):
     assert path.read_text().startswith("# mine\n")
     assert path.read_text().count("A=") == 1
     assert [p.name for p in tmp_path.iterdir()] == [FILE]
-    with pytest.raises(ValueError, match="can't be a secret's name"):
+    with pytest.raises(UsageError, match="can't be a secret's name"):
         secrets.add("A B", "x")
 
 

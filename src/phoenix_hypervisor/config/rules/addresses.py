@@ -1,9 +1,10 @@
 """IP addresses: none is taken twice, be it by guests, the host or a gateway."""
 
 from collections.abc import Iterator
-from ipaddress import ip_interface
 
-from phoenix_hypervisor.config.folder import HYPERVISOR, Folder
+from phoenix_hypervisor.config.document import Pointer
+from phoenix_hypervisor.config.folder import HYPERVISOR, Folder, Spot
+from phoenix_hypervisor.config.ip import ip_interface
 from phoenix_hypervisor.config.words.base import steps
 from phoenix_hypervisor.model.problem import Problem
 
@@ -23,22 +24,23 @@ def find(folder: Folder) -> Iterator[Problem]:
         address = str(ip_interface(network.ip).ip)
         place = ("network_config", "ip")
         if address in first:
-            label, file, line = first[address]
-            message = f"duplicate address {address}: it belongs to {label} ({file}, line {line})"
+            label, spot, path = first[address]
+            at = f"({spot.document.file}, line {spot.line(path)})"
+            message = f"duplicate address {address}: it belongs to {label} {at}"
             yield guest.spot.error(place, message, "choose a free address")
             continue
-        first[address] = (guest.label, guest.spot.document.file, guest.spot.line(place))
+        first[address] = (guest.label, guest.spot, place)
         if address in gateways and not folder.spot(HYPERVISOR).raw("network", "interfaces"):
             other = gateways[address]
             message = f"the address {address} is the gateway of {other.label}"
             yield guest.spot.warning(place, message, "a guest has it only if it is the router")
 
 
-def _host(folder: Folder) -> Iterator[tuple[str, tuple[str, str, int]]]:
+def _host(folder: Folder) -> Iterator[tuple[str, tuple[str, Spot, Pointer]]]:
     spot = folder.spot(HYPERVISOR)
     for key, interface in folder.host.network.interfaces.items():
         if interface.address in (None, "dhcp"):
             continue
-        path = ("network", "interfaces", *steps(key), "address")
+        path: Pointer = ("network", "interfaces", *steps(key), "address")
         address = str(ip_interface(interface.address).ip)
-        yield address, ("the host", spot.document.file, spot.line(path))
+        yield address, ("the host", spot, path)

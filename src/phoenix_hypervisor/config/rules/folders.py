@@ -1,6 +1,7 @@
 """Files and folders that options of features name: they are in the folder."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 from phoenix_hypervisor.config import lookup, models
 from phoenix_hypervisor.config.document import Pointer
 from phoenix_hypervisor.config.folder import Folder
+from phoenix_hypervisor.config.marked import may_hold_models
 from phoenix_hypervisor.model.feature import InFolder
 from phoenix_hypervisor.model.problem import Problem
 
@@ -34,12 +36,22 @@ def find(folder: Folder) -> Iterator[Problem]:
                     yield guest.spot.error(place, f"{wanted} is a folder", "it must be a file")
 
 
+@cache
+def _worth_a_look(model: type[BaseModel]) -> tuple[tuple[str, str, InFolder | None], ...]:
+    """The fields that may name files, here or deeper: name, word in the files, and mark."""
+    found = []
+    for name, field in model.model_fields.items():
+        mark = next((mark for mark in field.metadata if isinstance(mark, InFolder)), None)
+        if mark is not None or may_hold_models(field.annotation):
+            found.append((name, models.key_of(name, field), mark))
+    return tuple(found)
+
+
 def _named(value: Any, path: Pointer) -> Iterator[tuple[Pointer, InFolder, str]]:
     if isinstance(value, BaseModel):
-        for name, field in type(value).model_fields.items():
+        for name, key, mark in _worth_a_look(type(value)):
             inside = getattr(value, name)
-            place = (*path, models.key_of(name, field))
-            mark = next((mark for mark in field.metadata if isinstance(mark, InFolder)), None)
+            place = (*path, key)
             if mark is not None and inside is not None:
                 rows = inside if isinstance(inside, list | tuple) else [inside]
                 for index, row in enumerate(rows):

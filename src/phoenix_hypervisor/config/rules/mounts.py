@@ -18,12 +18,13 @@ def find(folder: Folder) -> Iterator[Problem]:
 
 
 def _twice(guest: AnyEntry) -> Iterator[Problem]:
-    seen: dict[str, int] = {}
+    seen: dict[str, Pointer] = {}
     for place, target in _targets(guest.words):
         if target in seen:
-            message = f"{guest.label} has something else at {target} already (line {seen[target]})"
+            line = guest.spot.line(seen[target])
+            message = f"{guest.label} has something else at {target} already (line {line})"
             yield guest.spot.error(place, message, "choose another path")
-        seen.setdefault(target, guest.spot.line(place))
+        seen.setdefault(target, place)
 
 
 def _targets(words: Container | Machine) -> Iterator[tuple[Pointer, str]]:

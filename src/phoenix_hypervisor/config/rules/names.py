@@ -8,7 +8,7 @@ from phoenix_hypervisor.model.problem import Problem
 
 def find(folder: Folder) -> Iterator[Problem]:
     """Guests without a name, and names that an earlier guest has already."""
-    first: dict[str, tuple[str, str, int]] = {}
+    first: dict[str, AnyEntry] = {}
     for guest in folder.guests:
         name = guest.words.name
         yield from _as_id(folder, guest)
@@ -17,12 +17,12 @@ def find(folder: Folder) -> Iterator[Problem]:
                 message = f"{guest.address} has no name"
                 yield guest.spot.error((), message, 'add "name": "…"', key=True)
         elif name.lower() in first:
-            label, file, line = first[name.lower()]
-            message = f"duplicate name `{name}`: it belongs to {label} ({file}, line {line})"
+            other = first[name.lower()]
+            place = f"({other.spot.document.file}, line {other.spot.line(('name',))})"
+            message = f"duplicate name `{name}`: it belongs to {other.address} {place}"
             yield guest.spot.error(("name",), message, "names are host names: choose another one")
         else:
-            place = (guest.address, guest.spot.document.file, guest.spot.line(("name",)))
-            first[name.lower()] = place
+            first[name.lower()] = guest
 
 
 def _as_id(folder: Folder, guest: AnyEntry) -> Iterator[Problem]:

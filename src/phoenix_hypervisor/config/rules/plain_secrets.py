@@ -22,8 +22,8 @@ def find(folder: Folder) -> Iterator[Problem]:
             name = re.sub(r"[^A-Z0-9]+", "_", key.upper()).strip("_")
             message = f"`{key}` stands here in plain text"
             hint = (
-                f'write {{"secret": "{name}"}} and put {name}=… into .phoenix-secrets.env '
-                "or the environment"
+                f'write {{"secret": "{name}"}} here, and set its value with '
+                f"`phoenix secrets set {name}` or an environment variable"
             )
             yield document.problem("warning", place, message, hint)
 

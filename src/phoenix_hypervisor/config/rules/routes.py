@@ -3,25 +3,28 @@
 from collections.abc import Iterator
 
 from phoenix_hypervisor.config.desire.serving import place_of_route, routes
-from phoenix_hypervisor.config.folder import Folder
+from phoenix_hypervisor.config.document import Pointer
+from phoenix_hypervisor.config.folder import AnyEntry, Folder
 from phoenix_hypervisor.model.problem import Problem
+from phoenix_hypervisor.model.route import meant
 
 
 def find(folder: Folder) -> Iterator[Problem]:
     """Routes, of both spellings, that an earlier one has taken."""
-    first: dict[tuple[str | None, str], tuple[str, str, int]] = {}
+    first: dict[tuple[str | None, str], tuple[AnyEntry, Pointer]] = {}
     for guest in folder.guests:
         for index, route in enumerate(routes(folder, guest)):
             place = place_of_route(guest, ("routes", index))
             written = guest.spot.document.raw((*guest.spot.path(*place), "path"))
             if written is not None and written != route.path:
                 continue  # refused, and told
-            key = (route.host.lower() if route.host else None, route.path.rstrip("/"))
+            path = meant(route.path) or route.path
+            key = (route.host.lower() if route.host else None, path.rstrip("/"))
             if key in first:
-                label, file, line = first[key]
+                other, at = first[key]
+                line = f"({other.spot.document.file}, line {other.spot.line(at)})"
                 shown = (route.host or "every name") + route.path
-                message = f"duplicate route {shown}: it belongs to {label} ({file}, line {line})"
+                message = f"duplicate route {shown}: it belongs to {other.label} {line}"
                 yield guest.spot.error(place, message, "choose another host or path")
             else:
-                line = guest.spot.line(place)
-                first[key] = (guest.label, guest.spot.document.file, line)
+                first[key] = (guest, place)

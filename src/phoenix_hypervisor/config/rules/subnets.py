@@ -1,9 +1,10 @@
 """Addresses and the subnets they belong to: the gateway's, the bridge's, the host's."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from phoenix_hypervisor.config.folder import AnyEntry, Folder
+from phoenix_hypervisor.config.ip import ip_address, ip_interface
 from phoenix_hypervisor.config.networks import bridge_of, interfaces
 from phoenix_hypervisor.model.problem import Problem
 

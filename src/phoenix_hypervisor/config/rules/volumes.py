@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from phoenix_hypervisor.config.document import Pointer
 from phoenix_hypervisor.config.folder import Folder
 from phoenix_hypervisor.model.problem import Problem
 
@@ -9,11 +10,12 @@ from phoenix_hypervisor.model.problem import Problem
 def find(folder: Folder) -> Iterator[Problem]:
     """Names that an earlier volume of the same container has, in either spelling of the list."""
     for guest in folder.containers:
-        first: dict[str, int] = {}
+        first: dict[str, Pointer] = {}
         for word in ("volumes", "zfs_volumes"):
             for index, volume in enumerate(getattr(guest.words, word)):
                 place = (word, index, "name")
                 if volume.name in first:
-                    message = f"duplicate volume `{volume.name}` (line {first[volume.name]})"
+                    line = guest.spot.line(first[volume.name])
+                    message = f"duplicate volume `{volume.name}` (line {line})"
                     yield guest.spot.error(place, message, "each has a name of its own")
-                first.setdefault(volume.name, guest.spot.line(place))
+                first.setdefault(volume.name, place)

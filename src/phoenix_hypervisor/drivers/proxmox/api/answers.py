@@ -20,7 +20,7 @@ from phoenix_hypervisor.model.errors import (
     UnknownOutcome,
     Unsupported,
 )
-from phoenix_hypervisor.model.secret import HIDDEN
+from phoenix_hypervisor.model.redact import Redactor
 
 __all__ = ["Asked", "NotStopped", "data", "of_task", "refusal", "unanswered"]
 
@@ -30,7 +30,6 @@ _UNAUTHORIZED = 401
 _GATEWAYS = (502, 503, 504)
 _PROXIED = range(595, 600)
 _LOG_LINES = 12
-_SHORTEST_SECRET = 4  # hiding every “a” would only make a message unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +49,7 @@ class Asked:
 
     def redact(self, text: str) -> str:
         """The text without the request's secrets."""
-        for secret in self.secrets:
-            if len(secret) >= _SHORTEST_SECRET:
-                text = text.replace(secret, HIDDEN)
-        return text
+        return Redactor(self.secrets)(text)
 
 
 def data(asked: Asked, status: int, reason: str, kind: str, body: bytes) -> Any:
