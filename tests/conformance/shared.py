@@ -6,6 +6,7 @@ import pickle
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,10 +69,20 @@ class SharedDriverSuite(DriverSuite):
             await process.wait()
             try:
                 os.kill(sleeper, 0)  # what it started is still there, and holds nothing
-                async with driver.hold(kit.stack, RUN):
-                    pass
+                with pytest.raises(OSError, match="in the middle"):
+                    await self._fail_while_holding(kit, driver)
+                async with driver.hold(kit.stack, RUN) as before:
+                    assert [one.id for one in before] == [RUN.id]
+                    assert f"(pid {process.pid}) since " in before[0].told
+                async with driver.hold(kit.stack, RUN) as before:
+                    assert before == ()
             finally:
                 os.kill(sleeper, signal.SIGKILL)
+
+    async def _fail_while_holding(self, kit: Kit, driver: Driver) -> None:
+        """What it has learnt of killed ones is not lost with it, and it counts as none itself."""
+        async with driver.hold(kit.stack, replace(RUN, id="fails")):
+            raise OSError("in the middle")
 
     @pytest.mark.parametrize("after_s", [0.1, 0.5])
     async def test_a_create_that_was_killed(self, kit: Kit, driver: Driver, after_s: float) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from tests.conformance.kit import Kit
+from tests.conformance.snapshots import SnapshotSuite
 from tests.conformance.steps import (
     RUN,
     BrokenOff,
@@ -33,7 +34,7 @@ from phoenix_hypervisor.model.errors import (
 from phoenix_hypervisor.model.observed import SeenGuest
 
 
-class DriverSuite:
+class DriverSuite(SnapshotSuite):
     """The tests. Guests are few and small, since on real targets each takes seconds."""
 
     @pytest.fixture(scope="class")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 from tests.conformance.kit import Kit
 from tests.conformance.shared import SharedDriverSuite
-from tests.conformance.steps import clear, make, must_see, quiet, update
+from tests.conformance.steps import clear, inside, make, must_see, quiet, update
 from tests.conformance.variations import differences
 from tests.support import lab
 
@@ -101,3 +101,44 @@ class TestIncus(SharedDriverSuite):
             await kit.remove_foreign(guest.address)
             await opened.remove(storage(own))
             assert storage(own) not in (await opened.observe(kit.desired())).resources
+
+    async def test_back_to_before_it_was_taken_over(self, kit: IncusKit, driver: Driver) -> None:
+        """The guest stays the stack's: else the next plan would leave it to somebody else."""
+        guest = kit.guest(32)
+        await make(driver, kit, kit.guest(33))  # the stack is there already
+        await kit.make_foreign(guest.address)
+        where = ("--project", kit.project, names.instance(guest.address))
+        await asyncio.to_thread(lab.incus, "snapshot", "create", *where, "byhand")
+        await driver.adopt(guest, quiet)
+        await driver.mark(guest.address, "configured")
+        (one,) = await driver.snapshots(guest.address)
+        assert (one.name, one.stack, one.whole) == ("byhand", None, True)
+        await driver.rollback(guest.address, "byhand", quiet)
+        back = await must_see(driver, kit, guest)
+        assert (back.stack, back.complete, back.fingerprint) == (kit.stack, True, None)
+
+    async def test_a_volume_that_a_snapshot_lacks(self, kit: IncusKit, driver: Driver) -> None:
+        """One taken by hand holds no volume: their data stays, and that is told."""
+        guest = kit.guest(34, volumes=(Volume("data", None, 1, "/var/lib/data"),))
+        await make(driver, kit, guest, "one")
+        where = ("--project", kit.project, names.instance(guest.address))
+        await asyncio.to_thread(lab.incus, "snapshot", "create", *where, "byhand")
+        (one,) = await driver.snapshots(guest.address)
+        assert one.left == (f"lxc-{guest.id}-data",)
+        await self.note(driver, guest, "now")
+        await driver.rollback(guest.address, "byhand", quiet)
+        await driver.start(guest, quiet)
+        said = await inside(driver, guest.address, "cat /var/lib/data/note; ls /root/note")
+        assert said == (2, "now")
+
+    async def test_snapshots_go_with_a_guest_whose_volumes_stay(
+        self, kit: IncusKit, driver: Driver
+    ) -> None:
+        guest = kit.guest(35, volumes=(Volume("data", None, 1, "/var/lib/data"),))
+        await make(driver, kit, guest)
+        await driver.snapshot(guest.address, "ours", quiet)
+        assert await kit.volumes(kit.pool) == [f"lxc-{guest.id}-data", f"lxc-{guest.id}-data/ours"]
+        await driver.delete(guest.address, quiet, keep_volumes=True)
+        assert await kit.volumes(kit.pool) == [f"lxc-{guest.id}-data"]
+        await driver.delete(guest.address, quiet)
+        assert await kit.volumes(kit.pool) == []
