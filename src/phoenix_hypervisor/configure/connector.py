@@ -12,6 +12,7 @@ from pyinfra.api.util import get_file_io
 from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
 
+from phoenix_hypervisor.configure.lines import WholeLines
 from phoenix_hypervisor.model.errors import PhoenixError, TimedOut
 from phoenix_hypervisor.shell import Shell
 from phoenix_hypervisor.shell.answer import text
@@ -86,12 +87,12 @@ class ShellConnector(BaseConnector):
         if not isinstance(command, StringCommand):
             command = StringCommand(command)
         lines: list[OutputLine] = []
+        tell = WholeLines(self._link.tell)
 
         def on_line(output: Output, line: bytes) -> None:
-            words = text(line)
-            lines.append(OutputLine(f"std{output}", words))
+            lines.append(OutputLine(f"std{output}", text(line)))
             if print_output:
-                self._link.tell(words)
+                tell(output, line)
 
         status = self._run(command, arguments, limit, data, on_line)
         self._link.last = Ran(str(command), status, _last(line.line for line in lines))
@@ -143,7 +144,7 @@ class ShellConnector(BaseConnector):
         """
         self._link.changes += 1
         with get_file_io(filename_or_io) as opened:
-            source = _binary(opened)
+            source = binary(opened)
             if any(map(arguments.get, _OTHER_USER)):
                 return self._put_as(source, remote_filename, arguments)
             new_mode = 0o600 if self._holds_secret(source) else 0o644
@@ -192,7 +193,8 @@ def _last(lines: Iterable[str], keep: int = 40) -> str:
     return "\n".join(list(lines)[-keep:]).strip()
 
 
-def _binary(opened: Any) -> BinaryIO:
+def binary(opened: Any) -> BinaryIO:
+    """An opened file, text or not, as bytes."""
     if isinstance(opened, io.TextIOBase):
         return io.BytesIO(opened.read().encode())
     source: BinaryIO = opened

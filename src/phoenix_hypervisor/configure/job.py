@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from phoenix_hypervisor.model import errors
+from phoenix_hypervisor.model.drift import GuestDrift
 from phoenix_hypervisor.model.errors import PhoenixError
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
 
@@ -42,7 +43,10 @@ Task = FeatureTask | ScriptTask
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that a worker needs for one guest. `hidden` are values that no text may hold."""
+    """All that a worker needs for one guest. `hidden` are values that no text may hold.
+
+    `look`: nothing is changed; the result is a `GuestDrift`.
+    """
 
     address: str
     way_in: tuple[str, ...]
@@ -52,6 +56,7 @@ class Job:
     fingerprints: Mapping[str, str]
     everything: bool
     hidden: tuple[str, ...] = field(repr=False)
+    look: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +70,14 @@ class Progress:
 class ConfigureResult:
     """Which features ran and which had nothing to do; how many operations changed something.
 
-    `ended` are names of processes that a killed run had left and that were ended first;
-    `renewed`: the guest is a clone and was given an identity of its own.
+    `found` says what a killed run had left here, and what was done about it; `renewed`: the guest
+    is a clone and was given an identity of its own.
     """
 
     ran: tuple[str, ...]
     unchanged: tuple[str, ...]
     changed: int = 0
-    ended: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
     renewed: bool = False
 
 
@@ -105,4 +110,4 @@ class Failed:
         return kind(self.message, hint=self.hint, detail=self.detail)
 
 
-Message = Progress | ConfigureResult | Failed
+Message = Progress | ConfigureResult | GuestDrift | Failed

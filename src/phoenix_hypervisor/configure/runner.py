@@ -1,11 +1,17 @@
 """Configures guests, several at once, each in a worker process that can be ended at any time."""
 
 import asyncio
+import functools
 import multiprocessing
+import multiprocessing.util
 import pickle
 import secrets as random
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -24,13 +30,25 @@ from phoenix_hypervisor.configure.job import (
 )
 from phoenix_hypervisor.configure.plain import secrets_in
 from phoenix_hypervisor.model.desired import Desired, Guest
+from phoenix_hypervisor.model.drift import GuestDrift
 from phoenix_hypervisor.model.errors import ConfigureFailed, PhoenixError, TimedOut
 from phoenix_hypervisor.model.feature import Feature, Inside
 from phoenix_hypervisor.model.secret import Secret
-from phoenix_hypervisor.shell.leftovers import end_run
+from phoenix_hypervisor.shell import scratch
+from phoenix_hypervisor.shell.leftovers import abandon_run, end_run
 
+_AFTER_ITS_OWN = -200
+"""multiprocessing removes its temporary folder with priority -100."""
 _GRACE_S = 20.0
 """How long a worker may take, once its time is over, to end the command and to tell so."""
+
+
+class _Died(Exception):
+    """The worker process ended without a last message: somebody killed it."""
+
+    def __init__(self, error: ConfigureFailed) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 class Configurator:
@@ -59,6 +77,7 @@ class Configurator:
         self._context = multiprocessing.get_context("forkserver")
 
     async def __aenter__(self) -> Self:
+        _keep_together()
         self._context.set_forkserver_preload(["phoenix_hypervisor.configure.preload", *_loaded()])
         return self
 
@@ -82,7 +101,30 @@ class Configurator:
         command's own words, `TimedOut`, `Unreachable`, `SecretMissing`. No secret's value is in
         any text that comes from here. When cancelled, what runs in the guest is ended first.
         """
-        job = self._job(guest, desired, way_in, fingerprints, everything)
+        job = self._job(guest, desired, way_in, fingerprints, everything=everything)
+        result = await self._work(job, tell)
+        assert isinstance(result, ConfigureResult)  # noqa: S101 - the job's own kind
+        return result
+
+    async def examine(
+        self,
+        guest: Guest,
+        desired: Desired,
+        way_in: Sequence[str],
+        fingerprints: Mapping[str, str],
+        tell: Callable[[str], None],
+    ) -> GuestDrift:
+        """Asks the guest what differs from the files, and changes nothing in it.
+
+        Parameters, errors and secrets are as for `configure`.
+        """
+        job = self._job(guest, desired, way_in, fingerprints, look=True)
+        result = await self._work(job, tell)
+        assert isinstance(result, GuestDrift)  # noqa: S101 - likewise
+        return replace(result, name=guest.name)
+
+    async def _work(self, job: Job, tell: Callable[[str], None]) -> ConfigureResult | GuestDrift:
+        """Does a job in a worker process of its own."""
         ours, theirs = self._context.Pipe()
         worker = self._context.Process(target=enter, args=(pickle.dumps(job), theirs), daemon=True)
         self._workers[worker] = job
@@ -97,8 +139,11 @@ class Configurator:
                 f"{job.address}: configuring it took longer than {self._limit_s:g} s",
                 hint="" if ended else "Commands may still run in the guest.",
             ) from None
+        except _Died as died:
+            await self._end(worker, job)  # what it ran goes on there without it
+            raise died.error from None
         except asyncio.CancelledError:
-            await asyncio.shield(self._end(worker, job))
+            await self._end_or_abandon(worker, job)
             raise
         finally:
             del self._workers[worker]
@@ -106,7 +151,11 @@ class Configurator:
             ours.close()
             if worker.pid is not None:
                 worker.kill()
-                await asyncio.to_thread(worker.join)
+                await asyncio.to_thread(worker.join)  # it was killed: only the kernel is waited for
+
+    async def warm(self) -> None:
+        """Starts the fork server, which imports all that workers need while others still wait."""
+        await asyncio.to_thread(forkserver.ensure_running)
 
     async def _start(self, worker: ForkServerProcess) -> None:
         """Starts it in a thread, since the first start waits for the fork server's imports."""
@@ -124,7 +173,9 @@ class Configurator:
         desired: Desired,
         way_in: Sequence[str],
         fingerprints: Mapping[str, str],
-        everything: bool,
+        *,
+        everything: bool = False,
+        look: bool = False,
     ) -> Job:
         tasks: list[Task] = []
         hidden: set[str] = set()
@@ -156,11 +207,12 @@ class Configurator:
             fingerprints=dict(fingerprints),
             everything=everything,
             hidden=tuple(hidden),
+            look=look,
         )
 
     async def _listen(
         self, pipe: Connection, worker: ForkServerProcess, address: str, tell: Callable[[str], None]
-    ) -> ConfigureResult:
+    ) -> ConfigureResult | GuestDrift:
         messages: asyncio.Queue[Message | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -180,15 +232,25 @@ class Configurator:
                         tell(text)
                     case Failed():
                         raise message.error()
-                    case ConfigureResult():
+                    case ConfigureResult() | GuestDrift():
                         return message
         finally:
             loop.remove_reader(pipe.fileno())
         await asyncio.to_thread(worker.join, 1.0)
-        raise ConfigureFailed(
-            f"{address}: the worker process ended in the middle (status {worker.exitcode})",
-            hint="Run it again. If memory is short on this machine, use a smaller --parallel.",
+        raise _Died(
+            ConfigureFailed(
+                f"{address}: the worker process ended in the middle (status {worker.exitcode})",
+                hint="Run it again. If memory is short on this machine, use a smaller --parallel.",
+            )
         )
+
+    async def _end_or_abandon(self, worker: ForkServerProcess, job: Job) -> None:
+        """Interrupted: ends what it runs; interrupted again, leaves that to another process."""
+        try:
+            await asyncio.shield(self._end(worker, job))
+        except asyncio.CancelledError:
+            abandon_run(job.way_in, job.run_id)
+            raise
 
     async def _end(self, worker: ForkServerProcess, job: Job) -> bool:
         """Kills the worker, and ends what it runs in the guest; whether that worked."""
@@ -199,6 +261,19 @@ class Configurator:
         except PhoenixError:
             return False
         return True
+
+
+@functools.cache
+def _keep_together() -> None:
+    """Lets the fork server's socket lie where the next run removes what a killed one left."""
+    kept = ExitStack()
+    folder = kept.enter_context(scratch.folder("phx-"))
+    multiprocessing.util.Finalize(None, kept.close, exitpriority=_AFTER_ITS_OWN)
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        multiprocessing.util.get_temp_dir()  # it makes one, once
+    finally:
+        tempfile.tempdir = before
 
 
 def _loaded() -> list[str]:

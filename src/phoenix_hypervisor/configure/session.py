@@ -19,6 +19,7 @@ from pyinfra.api.state import BaseStateCallback, State, StateStage
 
 from phoenix_hypervisor.configure.connector import LINK, Link, Ran, ShellConnector
 from phoenix_hypervisor.configure.job import FeatureTask
+from phoenix_hypervisor.configure.looking import LookingConnector, Operation, only_look
 from phoenix_hypervisor.model.errors import ConfigureFailed, PhoenixError, TimedOut
 
 _KEPT_LOG_LINES = 20
@@ -28,11 +29,15 @@ _COMMAND_CHARS = 500
 class _Callbacks(BaseStateCallback):
     """Hears from pyinfra which operation runs."""
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: "Session", hear: Callable[[Operation], None] | None) -> None:
         self._session = session
+        self._hear = hear
 
     def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:  # type: ignore[override]  # pyinfra calls it on the instance, and declares it static
-        self._session.operation_started(_name(state, op_hash))
+        name = _name(state, op_hash)
+        self._session.operation_started(name)
+        if self._hear is not None:
+            only_look(name, state.get_op_data_for_host(host, op_hash), self._hear)
 
     def operation_host_success(  # type: ignore[override]  # likewise
         self, state: State, host: Host, op_hash: str, retry_count: int = 0
@@ -61,12 +66,14 @@ class _KeptLog(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def _enter_context(name: str, link: Link, callbacks: _Callbacks) -> None:
+def _enter_context(
+    name: str, link: Link, callbacks: _Callbacks, connector: type[ShellConnector]
+) -> None:
     """Makes `name` the host that pyinfra's operations and facts speak to, in this process."""
     untyped: Any = inventory  # pyinfra's constructors have no types
     hosts = untyped.Inventory(([name], {}))
     host: Host = hosts.get_host(name)
-    host.connector_cls = ShellConnector
+    host.connector_cls = connector
     host.connector_data[LINK] = link
     untyped = config
     settings = untyped.Config()
@@ -88,9 +95,17 @@ class Session:
     """pyinfra's state for one guest. One to a process: pyinfra's context is global."""
 
     def __init__(
-        self, name: str, link: Link, tell: Callable[[str], None], tell_line: Callable[[str], None]
+        self,
+        name: str,
+        link: Link,
+        tell: Callable[[str], None],
+        tell_line: Callable[[str], None],
+        hear: Callable[[Operation], None] | None = None,
     ) -> None:
-        """`tell` takes the names of operations, `tell_line` lines of what their commands write."""
+        """`tell` takes the names of operations, `tell_line` lines of what their commands write.
+
+        With `hear` nothing is changed: it takes what each operation would do.
+        """
         self._guest = name
         self._link = link
         self._tell = tell
@@ -106,7 +121,8 @@ class Session:
         logger.addHandler(self._log)
         logger.propagate = False
 
-        _enter_context(name, link, _Callbacks(self))
+        connector = ShellConnector if hear is None else LookingConnector
+        _enter_context(name, link, _Callbacks(self, hear), connector)
 
     def run(self, task: FeatureTask) -> None:
         """Deploys one feature.

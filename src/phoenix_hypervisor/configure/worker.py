@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 
 from phoenix_hypervisor.configure import identity
 from phoenix_hypervisor.configure.connector import Link
+from phoenix_hypervisor.configure.examine import examine
 from phoenix_hypervisor.configure.job import (
     ConfigureResult,
     Failed,
@@ -22,14 +23,14 @@ from phoenix_hypervisor.configure.job import (
     Progress,
     ScriptTask,
 )
+from phoenix_hypervisor.configure.lines import WholeLines
 from phoenix_hypervisor.configure.record import FOLDER, Record
-from phoenix_hypervisor.configure.redact import Redactor
 from phoenix_hypervisor.configure.session import Session
+from phoenix_hypervisor.model.drift import GuestDrift
 from phoenix_hypervisor.model.errors import ConfigureFailed, PhoenixError, TimedOut, Unreachable
+from phoenix_hypervisor.model.redact import Redactor
 from phoenix_hypervisor.shell import Shell
-from phoenix_hypervisor.shell.answer import text
 from phoenix_hypervisor.shell.leftovers import RUN_ENV, end_run, give_back, take_over
-from phoenix_hypervisor.shell.shell import Output
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PROGRESS_EVERY_S = 0.1
@@ -39,7 +40,7 @@ _SCRIPT_PATH = f"{FOLDER}/application_script"
 
 
 def main(packed: bytes, pipe: Connection) -> None:
-    """Runs a pickled job; the last message is a `ConfigureResult` or `Failed`."""
+    """Runs a pickled job; the last message is a `ConfigureResult`, `GuestDrift` or `Failed`."""
     _die_with_parent(pipe)
     teller = _Teller(pipe)
     try:
@@ -57,7 +58,9 @@ def main(packed: bytes, pipe: Connection) -> None:
         teller.send(Failed.of(bug))
 
 
-def _run(job: Job, teller: "_Teller") -> ConfigureResult:
+def _run(job: Job, teller: "_Teller") -> ConfigureResult | GuestDrift:
+    if job.look:
+        return _look(job, teller)
     with Shell(job.way_in, env=_environment(job), name=job.address) as shell:
         try:
             result = _Work(job, shell, teller).run()
@@ -73,6 +76,16 @@ def _run(job: Job, teller: "_Teller") -> ConfigureResult:
             raise
         give_back(shell, job.run_id)
         return result
+
+
+def _look(job: Job, teller: "_Teller") -> GuestDrift:
+    with Shell(job.way_in, env=_environment(job), name=job.address) as shell:
+        try:
+            return examine(job, shell, teller.redact, teller.tell)
+        except TimedOut:
+            with contextlib.suppress(PhoenixError):
+                end_run(job.way_in, job.run_id, job.address)
+            raise
 
 
 def _environment(job: Job) -> dict[str, str]:
@@ -137,16 +150,19 @@ class _Work:
         self._shell = shell
         self._teller = teller
         self._deadline = time.monotonic() + job.limit_s
+        self._found: list[str] = []
 
     def run(self) -> ConfigureResult:
         """Does what is to be done; the guest's record is written after each task."""
         job = self._job
         broken_off, ended = take_over(self._shell, job.run_id)
         if broken_off:
-            self._teller.tell(
-                f"run {broken_off} was broken off here; "
-                + (f"ended what it left running: {', '.join(ended)}" if ended else "nothing runs")
+            left = (
+                f"ended what it left running: {', '.join(dict.fromkeys(ended))}"
+                if ended
+                else "nothing runs"
             )
+            self._find(f"run {broken_off} was broken off here; {left}")
         record = Record.read(self._shell) or Record(job.address)
         renewed = record.address != job.address
         if renewed:
@@ -163,11 +179,15 @@ class _Work:
         self._forget_others(record)
         ran = tuple(task.name for task in due)
         unchanged = tuple(task.name for task in job.tasks if task.name not in ran)
-        return ConfigureResult(ran, unchanged, changed, tuple(ended), renewed)
+        return ConfigureResult(ran, unchanged, changed, tuple(self._found), renewed)
+
+    def _find(self, words: str) -> None:
+        self._found.append(words)
+        self._teller.tell(words)
 
     def _run_tasks(self, due: list[FeatureTask | ScriptTask], record: Record) -> int:
         if identity.mend_packages(self._shell, self._remaining()):
-            self._teller.tell("completed an interrupted installation of packages")
+            self._find("completed an interrupted installation of packages")
         session: Session | None = None
         for task in due:
             # Not applied any more from here on, should it break off in the middle.
@@ -178,7 +198,7 @@ class _Work:
             else:
                 session = session or self._session()
                 session.run(task)
-            record.features[task.name] = self._job.fingerprints[task.name]
+            record.add(task.name, self._job.fingerprints[task.name], self._job.run_id)
             record.write(self._shell)
         return session.changed if session else 0
 
@@ -191,9 +211,9 @@ class _Work:
         with task.path.open("rb") as file:
             self._shell.put(file, _SCRIPT_PATH, mode=0o700, timeout_s=self._remaining())
 
-        def on_line(_output: Output, line: bytes) -> None:
+        def tell(line: str) -> None:
             if line.strip():
-                self._teller.tell_line(f"{task.name}: {text(line).strip()}")
+                self._teller.tell_line(f"{task.name}: {line.strip()}")
 
         where = f"{self._job.address}: {task.name} {task.path.name}"
         try:
@@ -201,7 +221,7 @@ class _Work:
                 f"exec {shlex.join((_SCRIPT_PATH, *task.args))}",
                 timeout_s=self._remaining(),
                 env=task.env,
-                on_line=on_line,
+                on_line=WholeLines(tell),
             )
         except TimedOut as error:
             raise TimedOut(
@@ -213,10 +233,7 @@ class _Work:
             )
 
     def _forget_others(self, record: Record) -> None:
-        names = {task.name for task in self._job.tasks}
-        kept = {name: value for name, value in record.features.items() if name in names}
-        if kept != record.features:
-            record.features = kept
+        if record.keep(frozenset(task.name for task in self._job.tasks)):
             record.write(self._shell)
 
     def _remaining(self) -> float:

@@ -117,7 +117,7 @@ def test_a_killed_run_is_cleared_away_and_continued(bench: ConfigureBench) -> No
 
     result = bench.run(("probe", {}), ("second", {}))
     assert (result.ran, result.unchanged) == (("second",), ("probe",))
-    assert "sleep" in result.ended
+    assert "sleep" in result.found[0]
     assert re.match(
         r"run test\.[0-9a-f]{8} was broken off here; ended what it left running: .*sleep",
         bench.told[0],
