@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -10,12 +11,16 @@ from typing import Any
 
 import pytest
 from tests.e2e.stack import Stack, write
+from tests.kills import processes
 from tests.support import lab
+
+from phoenix_hypervisor.cli._interrupt import GRACE_S
 
 pytestmark = [pytest.mark.incus, pytest.mark.usefixtures("incus_daemon")]
 
 SLOW = """#!/bin/sh
 set -e
+trap '' TERM
 echo "$1" >>/root/begun
 if [ ! -e /root/quick ]; then exec sleep 4242; fi
 echo "$1" >/root/ended
@@ -59,12 +64,18 @@ def until(true: Callable[[], bool], what: str, limit_s: float = 90) -> None:
         time.sleep(0.2)
 
 
-def sleepers(stack: Stack) -> int:
+def sleepers(stack: Stack, guest: str = "lxc-201", line: str = "sleep 4242") -> int:
     found = lab.incus(
-        "exec", f"--project={stack.project}", "lxc-201", "--", "pgrep", "-c", "-f", "sleep 4242",
-        check=False,
-    )  # fmt: skip
+        "exec", f"--project={stack.project}", guest, "--", "pgrep", "-c", "-f", line, check=False
+    )
     return int(found or 0)
+
+
+def made_slow(stack: Stack, word: str) -> None:
+    """The script is due again, and never ends by itself."""
+    lab.incus("exec", f"--project={stack.project}", "lxc-201", "--", "rm", "-f", "/root/quick")
+    with stack.edit() as words:
+        words["lxc_configs"]["201"]["application_script_args"] = [word]
 
 
 def begun(stack: Stack) -> int:
@@ -73,12 +84,13 @@ def begun(stack: Stack) -> int:
 
 
 def test_two_at_once(stack: Stack) -> None:
-    with applying(stack):
+    with applying(stack) as first:
         until(lambda: sleepers(stack) == 1, "the script runs")
         second = stack.run("apply", "--yes")
         assert second.returncode == 1
         assert "another apply works on stack" in second.stderr
         assert "since" in second.stderr
+        assert f"(pid {first.pid})" in second.stderr
 
 
 def test_after_kill_9_the_next_ends_what_was_left_running(stack: Stack) -> None:
@@ -91,6 +103,10 @@ def test_after_kill_9_the_next_ends_what_was_left_running(stack: Stack) -> None:
         out, _ = third.communicate(timeout=60)
         assert third.returncode == 130
         assert "half done: lxc/201" in out
+        assert re.search(
+            r"found: `phoenix apply` by \S+ on \S+ \(pid \d+\) since .* broken off", out
+        )
+        assert re.search(r"found: lxc/201: ended what a broken-off run left running: .*sleep", out)
     until(lambda: sleepers(stack) == 0, "an interrupted apply leaves nothing running")
 
 
@@ -106,7 +122,56 @@ def test_the_next_apply_converges_without_duplicates(stack: Stack) -> None:
     assert stack.inside("201", "ls /root") == "begun\nended\nquick"
 
 
-@pytest.mark.parametrize("after_s", [0.3, 0.9, 1.6, 2.5])
+def test_a_second_ctrl_c_is_heard_at_once(stack: Stack) -> None:
+    """The script does not hear TERM, so that one alone takes some seconds."""
+    made_slow(stack, "second")
+    with applying(stack) as process:
+        until(lambda: sleepers(stack) == 1, "the script runs")
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+        assert time.monotonic() - begun < GRACE_S + 4.0  # on a busy machine, too
+        assert process.returncode == 130
+        assert "interrupted again" in out
+    until(lambda: sleepers(stack) == 0, "it is ended without it", limit_s=10)
+
+
+def test_a_killed_worker_is_told_and_leaves_nothing_running(stack: Stack) -> None:
+    made_slow(stack, "worker")
+    with applying(stack) as process:
+        until(lambda: sleepers(stack) == 1, "the script runs")
+        [worker] = processes.workers(process.pid)
+        os.kill(worker, signal.SIGKILL)
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "the worker process ended in the middle" in out
+        assert sleepers(stack) == 0
+
+
+def test_a_check_that_a_killed_apply_left_hanging_is_ended(stack: Stack) -> None:
+    """Nothing is due in its guest any more: no step of the next apply comes there."""
+    with stack.edit() as words:
+        check = {"command": {"command": "sleep 4243", "timeout_s": 600}}
+        words["lxc_configs"]["202"]["checks"] = [check]
+        words["lxc_configs"]["201"].pop("application_script")
+        words["lxc_configs"]["201"].pop("application_script_args")
+    with applying(stack):
+        until(lambda: sleepers(stack, "lxc-202", "sleep 4243") == 1, "the check hangs")
+    with stack.edit() as words:
+        words["lxc_configs"]["202"].pop("checks")
+    assert sleepers(stack, "lxc-202", "sleep 4243") == 1
+    done = stack.run("apply", "--yes")
+    assert done.returncode == 0, done.stderr
+    told = r"found: lxc/202: ended what a broken-off run left running: .*sleep"
+    assert re.search(told, done.stderr)
+    assert sleepers(stack, "lxc-202", "sleep 4243") == 0
+    again = stack.run("apply", "--yes")
+    assert "found:" not in again.stderr
+
+
+@pytest.mark.parametrize("after_s", [0.6, 2.0])
 def test_killed_while_guests_are_made(stack: Stack, after_s: float) -> None:
     stack.ok("destroy", "202", "--yes")
     with applying(stack):

@@ -1,12 +1,14 @@
 """What each step of a plan does: one function for a name, called with the means and its change."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from phoenix_hypervisor.apply.means import Means
 from phoenix_hypervisor.model import address as addresses
-from phoenix_hypervisor.model.change import Action, Change
+from phoenix_hypervisor.model.change import Action, Change, FieldChange
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
+from phoenix_hypervisor.model.errors import NotFound
 
 Handler = Callable[[Means, Change, Tell], Awaitable[None]]
 
@@ -53,8 +55,24 @@ async def _delete(means: Means, change: Change, tell: Tell) -> None:
 
 
 async def _snapshot(means: Means, change: Change, tell: Tell) -> None:
+    if change.action is Action.SNAPSHOT:  # by hand: a stand-in would be no way back
+        name = _field(change, "snapshot").after
+        await means.driver.snapshot(change.address, str(name), tell, stand_in=False)
+        return
     guest = _guest(means, change)
     await means.driver.snapshot(change.address, guest.snapshot_name or "phoenix", tell)
+
+
+async def _delete_snapshot(means: Means, change: Change, tell: Tell) -> None:
+    await means.driver.delete_snapshot(change.address, str(_field(change, "snapshot").before), tell)
+
+
+async def _rollback(means: Means, change: Change, tell: Tell) -> None:
+    for field in change.fields:
+        if field.path.startswith("snapshots."):
+            with suppress(NotFound):  # gone at the try before this one
+                await means.driver.delete_snapshot(change.address, str(field.before), tell)
+    await means.driver.rollback(change.address, str(_field(change, "snapshot").after), tell)
 
 
 async def _configure(means: Means, change: Change, tell: Tell) -> None:
@@ -78,6 +96,8 @@ HANDLERS: dict[str, Handler] = {
     "stop": _stop,
     "delete": _delete,
     "snapshot": _snapshot,
+    "delete_snapshot": _delete_snapshot,
+    "rollback": _rollback,
     "configure": _configure,
     "check": _check,
 }
@@ -92,6 +112,8 @@ LIMITS_S: dict[str, float] = {
     "stop": 180,
     "delete": 600,
     "snapshot": 900,
+    "delete_snapshot": 900,
+    "rollback": 3600,
     "configure": 7200,
     "check": 7200,
 }
@@ -100,3 +122,7 @@ LIMITS_S: dict[str, float] = {
 
 def _guest(means: Means, change: Change) -> Guest:
     return means.desired.guests[change.address]
+
+
+def _field(change: Change, path: str) -> FieldChange:
+    return next(field for field in change.fields if field.path == path)

@@ -1,7 +1,7 @@
 """After an unknown outcome: looks whether a step's effect is there, instead of guessing."""
 
 from phoenix_hypervisor.apply.means import Means
-from phoenix_hypervisor.model.change import Change, Step
+from phoenix_hypervisor.model.change import Action, Change, Step
 
 
 async def achieved(step: Step, change: Change, means: Means) -> bool:
@@ -18,6 +18,9 @@ async def achieved(step: Step, change: Change, means: Means) -> bool:
         return False
     if step.name == "update":
         return all(seen.fields.get(field.path) == field.after for field in change.fields)
+    if change.action is Action.SNAPSHOT:
+        there = {one.name for one in await means.driver.snapshots(step.address) if one.whole}
+        return all((field.after in there) is (field.before is None) for field in change.fields)
     if step.name == "snapshot":
         guest = means.desired.guests[step.address]
         snapshot = seen.snapshot(guest.snapshot_name or "phoenix")

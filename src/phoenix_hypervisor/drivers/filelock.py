@@ -1,9 +1,11 @@
 """The lock of a stack for targets that live on this machine, so that two applies never mix.
 
 It is a `flock` on a file: the kernel drops it when its holder ends, however that dies, so there
-is never a stale lock to remove. The file's content says who holds it, for the second one's message.
+is never a stale lock to remove. The file's content says who holds it, for the second one's message;
+one that was killed leaves it, and so the next one knows.
 """
 
+import asyncio
 import fcntl
 import hashlib
 import json
@@ -13,15 +15,19 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from phoenix_hypervisor.model.driver import Run
+from phoenix_hypervisor.model.driver import BrokenOff, Run
 from phoenix_hypervisor.model.errors import PhoenixError, StackBusy
 
 _READ_TRIES = 20
 _READ_PAUSE_S = 0.01
+_REMEMBERED = 20
+_LONGEST = 65536
+_ID = re.compile(r"[0-9A-Za-z-]{1,40}")
 _held: set[int] = set()
 
 
@@ -61,20 +67,30 @@ def _place(environ: Mapping[str, str]) -> Path:
 @asynccontextmanager
 async def hold(
     scope: str, stack: str, run: Run, *, environ: Mapping[str, str]
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Sequence[BrokenOff]]:
     """Holds `stack` within `scope` (a driver and what tells its worlds apart, such as a project).
 
-    `run.who` is the user's name. Raises `StackBusy` at once where another one holds it.
+    `run.who` is the user's name. Gives the runs that were killed while they held it, and raises
+    `StackBusy` at once where another one holds it.
     """
     path = _file(scope, stack, environ)
     fd = _take(path, stack)
     _held.add(fd)
     try:
-        _write(fd, told(run))
-        yield
-    finally:
+        before = broken_off(os.pread(fd, _LONGEST, 0))
+        _write(fd, told(run, before))
+        try:
+            yield before
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            raise  # perhaps in a hurry: what it wrote stays for the next one
+        except BaseException:
+            _write(fd, {"before": remembered(before)})
+            if not before:
+                path.unlink(missing_ok=True)
+            raise
         # While it is still held: nobody else can be holding a file of this name.
         path.unlink(missing_ok=True)
+    finally:
         _held.discard(fd)
         os.close(fd)
 
@@ -107,8 +123,8 @@ def _file(scope: str, stack: str, environ: Mapping[str, str]) -> Path:
     return folder(environ) / f"{readable}-{exact}.lock"
 
 
-def told(run: Run) -> dict[str, object]:
-    """What a holder writes for the others."""
+def told(run: Run, before: Sequence[BrokenOff] = ()) -> dict[str, object]:
+    """What a holder writes for the others; `before` are the ones that were killed."""
     return {
         "run": run.id,
         "who": run.who,
@@ -116,7 +132,41 @@ def told(run: Run) -> dict[str, object]:
         "pid": os.getpid(),
         "since": time.time(),
         "command": run.command,
+        "before": remembered(before),
     }
+
+
+def remembered(before: Sequence[BrokenOff]) -> list[list[str]]:
+    """The runs that were killed, as they are written down; the last of very many."""
+    return [[one.id, one.told] for one in before[-_REMEMBERED:]]
+
+
+def broken_off(left: bytes) -> tuple[BrokenOff, ...]:
+    """The runs that were killed, oldest first, from what the last one left written."""
+    content = _parsed(left) or {}
+    before = content.get("before")
+    ids = [one for one in before if _is_one(one)] if isinstance(before, list) else []
+    if (who := _who(content)) and _is_one([content.get("run"), who]):
+        ids.append([content["run"], who])
+    return tuple(BrokenOff(ident, text) for ident, text in ids)
+
+
+def _is_one(one: object) -> bool:
+    """Whether it is an id (which is looked for in guests) with a text."""
+    return (
+        isinstance(one, list)
+        and [type(part) for part in one] == [str, str]
+        and _ID.fullmatch(one[0]) is not None
+    )
+
+
+def _parsed(data: bytes) -> dict[str, Any] | None:
+    """A holder's words; None where they are not complete."""
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else {}
 
 
 def _write(fd: int, content: Mapping[str, object]) -> None:
@@ -128,12 +178,10 @@ def _write(fd: int, content: Mapping[str, object]) -> None:
 def _read(fd: int) -> Mapping[str, object]:
     """What the holder wrote; empty where it has not written yet (it locks first)."""
     for _ in range(_READ_TRIES):
-        try:
-            content = json.loads(os.pread(fd, 65536, 0))
-        except (ValueError, RecursionError):
-            time.sleep(_READ_PAUSE_S)
-            continue
-        return content if isinstance(content, dict) else {}
+        content = _parsed(os.pread(fd, _LONGEST, 0))
+        if content is not None:
+            return content
+        time.sleep(_READ_PAUSE_S)
     return {}
 
 
@@ -141,17 +189,22 @@ def busy(stack: str, holder: Mapping[str, object]) -> StackBusy:
     """The error for the second one, from what the holder wrote."""
     hint = "wait until it has ended, then run this again"
     said = f"another apply works on stack {stack}"
+    if who := _who(holder):
+        ago = max(0, round(time.time() - float(str(holder["since"]))))
+        said += f": {who}, {ago} s ago"
+    return StackBusy(said, hint=hint)
+
+
+def _who(holder: Mapping[str, object]) -> str:
+    """`phoenix apply` by whom, where and since when; empty for words that it did not write so."""
     try:
-        since = float(str(holder["since"]))
-        clock = time.strftime("%H:%M:%S", time.localtime(since))
-        said += (
-            f": `{holder['command']}` by {holder['who']} on {holder['host']} "
-            f"(pid {holder['pid']}) since {clock}, {max(0, round(time.time() - since))} s ago"
+        clock = time.strftime("%H:%M:%S", time.localtime(float(str(holder["since"]))))
+        return (
+            f"`{holder['command']}` by {holder['who']} on {holder['host']} "
+            f"(pid {holder['pid']}) since {clock}"
         )
     except (KeyError, ValueError, OverflowError, OSError):
-        # Not written by this version, or damaged: it is held all the same.
-        return StackBusy(said, hint=hint)
-    return StackBusy(said, hint=hint)
+        return ""  # not written by this version, or damaged: it is held all the same
 
 
 def _forget_in_child() -> None:

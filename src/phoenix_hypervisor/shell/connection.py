@@ -48,6 +48,10 @@ class Talk(Protocol):
         """Takes what came on standard error."""
 
     @property
+    def begun(self) -> bool:
+        """Whether anything of it was written: what is read before belongs to nobody."""
+
+    @property
     def done(self) -> bool:
         """Whether the answer is complete."""
 
@@ -72,13 +76,18 @@ class Greeting:
         """Kept by the connection as its last words."""
 
     @property
+    def begun(self) -> bool:
+        """Always: a new shell's first words may say why it is none."""
+        return True
+
+    @property
     def done(self) -> bool:
         """Whether the token came."""
         return self._token.encode() in self._seen
 
 
 class Exchange:
-    """One command on its way. Its input is written only when its begin mark has come."""
+    """One command on its way. Its input, if any, is written only when its begin mark has come."""
 
     def __init__(
         self, command: protocol.Command, stdin: Iterator[bytes], out: Take, err: Take
@@ -110,6 +119,11 @@ class Exchange:
         """Passes on what is the command's own."""
         if self._err.ended is None and (own := self._err.feed(data)):
             self._take_err(own)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the command was written."""
+        return self._text is None
 
     @property
     def done(self) -> bool:
@@ -155,7 +169,9 @@ class Connection:
         stdin, stdout, stderr = self._fds()
         self._last_words = b""
         takers = {stdout: talk.take_out, stderr: self._keeping(talk.take_err)}
-        with selectors.DefaultSelector() as watch:
+        if not talk.begun:
+            self._begin(talk)
+        with selectors.PollSelector() as watch:
             for fd in takers:
                 watch.register(fd, selectors.EVENT_READ)
             while not talk.done:
@@ -197,6 +213,16 @@ class Connection:
         except OSError as error:  # a broken pipe: nobody reads any more
             raise Ended(self._farewell()) from error
         self._unwritten = self._unwritten[written:]
+
+    def _begin(self, talk: Talk) -> None:
+        """Drops what belongs to nobody, and writes at once: mostly there is room for it."""
+        stdin, stdout, stderr = self._fds()
+        for fd in (stdout, stderr):
+            self._read(fd, _nobody)
+        self._unwritten = self._unwritten or memoryview(talk.next_block())
+        with contextlib.suppress(OSError):  # what is wrong is seen by waiting
+            written = os.write(stdin, self._unwritten[:_BLOCK])
+            self._unwritten = self._unwritten[written:]
 
     @staticmethod
     def _read(fd: int, take: Take) -> bool:
@@ -252,6 +278,10 @@ class Connection:
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), True)
                 threading.Thread(target=_drop, args=(pipe,), daemon=True).start()
+
+
+def _nobody(data: bytes) -> None:
+    """Drops what a background process of an earlier command wrote."""
 
 
 def _watch_writing(watch: selectors.BaseSelector, fd: int, wanted: bool) -> None:

@@ -4,11 +4,13 @@ A client that is killed here leaves its command running there, so a time limit, 
 and the left-overs of a killed run all have to end processes from a second shell.
 """
 
+import re
 import shlex
+from collections.abc import Sequence
 
 _SCRIPT = r"""
 mark=%(mark)s
-marked() { grep -lszxF -e "$mark" /proc/[0-9]*/environ 2>/dev/null | tr -dc '0-9\n'; }
+marked() { grep -lszxE -e "$mark" /proc/[0-9]*/environ 2>/dev/null | tr -dc '0-9\n'; }
 session() {
   read -r _stat 2>/dev/null </proc/$1/stat || return 1
   set -- ${_stat##*) }
@@ -36,8 +38,8 @@ signal() {
 }
 n=0
 while found=$(all | sort -un); [ -n "$found" ]; do
-  if [ $n = 0 ]; then signal "$found" TERM
-  elif [ $n -ge %(patience)d ]; then signal "$found" KILL
+  if [ $n -ge %(patience)d ]; then signal "$found" KILL
+  elif [ $n = 0 ]; then signal "$found" TERM
   fi
   n=$((n + 1))
   [ $n -gt %(limit)d ] && exit 1
@@ -49,16 +51,29 @@ LIMIT_S = 15.0
 """Time for the whole script, with room."""
 
 
-def ending(variable: str, value: str, *, sessions: bool) -> str:
-    """A script that ends all processes started with `variable=value`: TERM, after 3 s KILL.
+_SPECIAL = re.compile(r"[][\\.^$*+?(){}|]")
 
-    `sessions`: also those that dropped their environment (`sudo`, `su -`) but still are in a
-    session which a marked process leads. It prints the name of each ended process on a line, and
-    exits 1 if some are still there after 8 s.
+
+def ending(
+    variable: str,
+    values: Sequence[str],
+    *,
+    sessions: bool = False,
+    family: bool = False,
+    at_once: bool = False,
+) -> str:
+    """A script that ends all processes started with `variable` as one of `values`.
+
+    TERM first, after 3 s KILL; `at_once`: KILL. `sessions`: also those that dropped their
+    environment (`sudo`, `su -`) but still are in a session which a marked process leads. `family`:
+    also with values that go on after a dot (`RUN.part`). It prints the name of each ended process
+    on a line, and exits 1 if some are still there after 8 s.
     """
+    wanted = "|".join(_SPECIAL.sub(r"\\\g<0>", value) for value in values)
+    rest = r"(\..*)?" if family else ""
     return _SCRIPT % {
-        "mark": shlex.quote(f"{variable}={value}"),
+        "mark": shlex.quote(f"{variable}=({wanted}){rest}"),
         "sessions": int(sessions),
-        "patience": 30,
+        "patience": 0 if at_once else 30,
         "limit": 80,
     }

@@ -5,9 +5,12 @@ that goes on changing things. So each configuring shell bears its run's id in it
 the guest knows the id of the run that is configuring it.
 """
 
+import contextlib
 import shlex
+import subprocess
 from collections.abc import Sequence
 
+from phoenix_hypervisor.shell import ending
 from phoenix_hypervisor.shell.shell import Shell
 
 RUN_ENV = "PHOENIX_RUN"
@@ -46,3 +49,31 @@ def end_run(way_in: Sequence[str], run_id: str, name: str) -> Sequence[str]:
         ended = shell.end_marked(RUN_ENV, run_id)
         give_back(shell, run_id)
         return ended
+
+
+def end_runs(way_in: Sequence[str], runs: Sequence[str], name: str) -> Sequence[str]:
+    """Ends all that these runs left running there, whatever part of them; gives the names.
+
+    Raises what `Shell` raises.
+    """
+    with Shell(way_in, name=name, open_s=_S) as shell:
+        return shell.end_marked(RUN_ENV, *runs, family=True)
+
+
+def abandon_run(way_in: Sequence[str], run_id: str) -> None:
+    """Ends the processes of a run without waiting for it: for one who has to leave at once.
+
+    A process of its own, which goes on when this one has ended, hands the script over.
+    """
+    script = ending.ending(RUN_ENV, (run_id,), at_once=True)
+    with contextlib.suppress(OSError):  # then the next run ends them
+        process = subprocess.Popen(
+            way_in,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        if process.stdin is not None:
+            with process.stdin as stdin:
+                stdin.write(script.encode())  # less than a pipe holds

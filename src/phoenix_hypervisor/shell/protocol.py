@@ -57,8 +57,8 @@ class Command:
 
     @property
     def begin(self) -> bytes:
-        """Written to both outputs before the command runs, and so before it reads its input."""
-        return f"{self.mark}<".encode()
+        """Written to both outputs before the command reads its input; empty where it has none."""
+        return b"" if self.stdin_size is None else f"{self.mark}<".encode()
 
     @property
     def end(self) -> bytes:
@@ -79,13 +79,13 @@ class Command:
             'if [ -n "$_x" ] && kill -s 0 -- "-$_p" 2>/dev/null; then _l=1; fi\n'
         )
         begin, end = self.begin.decode(), self.end.decode()
-        first = f"printf %s '{begin}' >&8; printf %s '{begin}' >&9\n"
         last = f"printf '%s %s %s\\n' '{end}' $_s $_l >&8; printf %s '{end}' >&9\n"
-        if self.stdin_size is not None:
-            # What the command leaves unread is read off, or it would be taken for the next command.
-            run = f"head -c {self.stdin_size} | {{\n{run}cat >/dev/null\n{last}}}\n"
-            return (first + run).encode()
-        return (first + run + last).encode()
+        if self.stdin_size is None:
+            return (run + last).encode()
+        first = f"printf %s '{begin}' >&8; printf %s '{begin}' >&9\n"
+        # What the command leaves unread is read off, or it would be taken for the next command.
+        run = f"head -c {self.stdin_size} | {{\n{run}cat >/dev/null\n{last}}}\n"
+        return (first + run).encode()
 
 
 def without_marks(data: bytes) -> bytes:
@@ -101,12 +101,15 @@ class Stream:
     """
 
     def __init__(self, begin: bytes, end: bytes, *, has_tail: bool) -> None:
-        """`has_tail`: a line with more follows the end mark, which is then kept in `ended`."""
+        """No `begin`: all is the command's own until the end mark.
+
+        `has_tail`: a line with more follows the end mark, which is then kept in `ended`.
+        """
         self._begin = begin
         self._end = end
         self._has_tail = has_tail
         self._held = b""
-        self.begun = False
+        self.begun = not begin
         self.ended: bytes | None = None
 
     def feed(self, data: bytes) -> bytes:

@@ -20,7 +20,8 @@ Output = Literal["out", "err"]
 OnLine = Callable[[Output, bytes], None]
 
 _BLOCK = 1 << 16
-_LONGEST_LINE = 1 << 16
+LONGEST_LINE = 1 << 16
+"""Bytes; a longer line is given out in parts."""
 _AFTER_END_S = 3.0
 _MISSING = 44
 
@@ -156,18 +157,21 @@ class Shell:
             raise PhoenixError(f"{self.name}: can't read {path}: {answer.words()}")
         return answer.out
 
-    def end_marked(self, variable: str, value: str, *, sessions: bool = False) -> Sequence[str]:
-        """Ends the processes there that were started with `variable=value` in their environment.
+    def end_marked(
+        self, variable: str, *values: str, sessions: bool = False, family: bool = False
+    ) -> Sequence[str]:
+        """Ends the processes there that were started with `variable` as one of these values.
 
-        Gives their names. Raises `PhoenixError` if some can't be ended.
+        `family`: also with values that go on after a dot. Gives their names. Raises `PhoenixError`
+        if some can't be ended.
         """
-        answer = self.run(
-            ending.ending(variable, value, sessions=sessions), timeout_s=ending.LIMIT_S
-        )
+        script = ending.ending(variable, values, sessions=sessions, family=family)
+        answer = self.run(script, timeout_s=ending.LIMIT_S)
         names = answer.said().out.split()
         if not answer.ok:
+            marks = " or ".join(f"{variable}={value}" for value in values)
             raise PhoenixError(
-                f"{self.name}: processes with {variable}={value} don't end: {' '.join(names)}",
+                f"{self.name}: processes with {marks} don't end: {' '.join(names)}",
                 hint="Restart the guest.",
             )
         return names
@@ -267,7 +271,7 @@ class _Collect:
         self._kept[output].add(data)
         if self._on_line is not None:
             *lines, rest = (self._open_line[output] + data).split(b"\n")
-            if len(rest) > _LONGEST_LINE:
+            if len(rest) > LONGEST_LINE:
                 lines, rest = [*lines, rest], b""
             self._open_line[output] = rest
             for line in lines:

@@ -10,6 +10,7 @@ from phoenix_hypervisor.model.check import OUTPUT_LIMIT, Said
 from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.errors import CheckFailed
 from phoenix_hypervisor.shell import Shell
+from phoenix_hypervisor.shell.leftovers import RUN_ENV
 
 _SHELLS = 4
 
@@ -22,9 +23,19 @@ class GuestPlace:
     """
 
     def __init__(
-        self, driver: Driver, guest: Address, lookup: Callable[[str], str], *, ip: str | None = None
+        self,
+        driver: Driver,
+        guest: Address,
+        lookup: Callable[[str], str],
+        *,
+        ip: str | None = None,
+        run: str = "",
     ) -> None:
-        """`ip` is the address to use, where the files say it; else the driver is asked."""
+        """`ip` is the address to use, where the files say it; else the driver is asked. `run` is
+        the id of the run that asks: commands in the guest bear it, so that a later run finds what
+        a killed one left.
+        """
+        self._env = {RUN_ENV: f"{run}.check"} if run else {}
         self._driver = driver
         self._guest = guest
         self._lookup = lookup
@@ -96,4 +107,4 @@ class GuestPlace:
     async def _open(self) -> Shell:
         if self._way_in is None:
             self._way_in = await self._driver.way_in(self._guest)
-        return Shell(self._way_in, name=self._guest)
+        return Shell(self._way_in, env=self._env, name=self._guest)

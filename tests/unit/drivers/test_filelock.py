@@ -1,3 +1,4 @@
+import asyncio
 import os
 import re
 import signal
@@ -62,18 +63,45 @@ async def test_it_leaves_no_file_and_no_descriptor(environ: dict[str, str], tmp_
     assert len(list(Path("/proc/self/fd").iterdir())) == files
 
 
-async def test_the_file_of_a_killed_holder_does_not_matter(
+async def test_what_a_killed_holder_left_is_told_to_the_next(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
-    async with filelock.hold("incus", "shop", RUN, environ=environ):
+    async with filelock.hold("incus", "shop", RUN, environ=environ) as before:
+        assert before == ()
         [path] = tmp_path.iterdir()
         left = path.read_text()
-    path.write_text(left.replace("ada", "somebody else entirely, long gone"))
-    async with filelock.hold("incus", "shop", RUN, environ=environ):
-        assert path.read_text() == left.replace(
-            re.search(r'"since": [0-9.]+', left)[0],  # type: ignore[index] # it is there
-            re.search(r'"since": [0-9.]+', path.read_text())[0],  # type: ignore[index] # as well
-        )
+    path.write_text(left)
+    second = Run(id="2", who="bob", command="phoenix destroy")
+    async with filelock.hold("incus", "shop", second, environ=environ) as before:
+        [one] = before
+        assert one.id == "1"
+        assert re.match(r"`phoenix apply` by ada on \S+ \(pid \d+\) since \d\d:", one.told)
+        left = path.read_text()
+    path.write_text(left)  # this one was killed too, before it had looked
+    async with filelock.hold("incus", "shop", RUN, environ=environ) as before:
+        assert [one.id for one in before] == ["1", "2"]
+    async with filelock.hold("incus", "shop", RUN, environ=environ) as before:
+        assert before == ()
+
+
+async def test_who_fails_or_is_cancelled_leaves_what_it_had_learnt(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    for error, left in ((RuntimeError, []), (asyncio.CancelledError, ["1"]), (OSError, ["1"])):
+        with pytest.raises(error):
+            async with filelock.hold("incus", "shop", RUN, environ=environ):
+                raise error
+        content = next((path.read_bytes() for path in tmp_path.iterdir()), b"{}")
+        assert [one.id for one in filelock.broken_off(content)] == left
+
+
+@pytest.mark.parametrize(
+    "left",
+    [b"", b"{", b"[]", b"1", b'{"before": 3}', b'{"before": [1, [2, 3], ["x"]]}',
+     b'{"before": [["$(reboot)", "x"], ["a b", "y"], ["", "z"]]}', b"\xff\x00" * 99],
+)  # fmt: skip
+def test_of_damaged_words_nothing_is_believed(left: bytes) -> None:
+    assert filelock.broken_off(left) == ()
 
 
 async def test_a_holder_that_has_not_written_yet(environ: dict[str, str], tmp_path: Path) -> None:

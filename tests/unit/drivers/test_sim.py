@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from phoenix_hypervisor.drivers.sim import Faults, FileStore, MemoryStore, SimDriver, Store, Timing
+from phoenix_hypervisor.drivers.sim import store as sim_store
 from phoenix_hypervisor.drivers.sim.store import KeptGuest
 from phoenix_hypervisor.model.address import bridge, lxc, storage, vm
 from phoenix_hypervisor.model.change import FieldChange
@@ -32,6 +33,7 @@ from phoenix_hypervisor.model.errors import (
     UnknownOutcome,
     Unreachable,
     Unsupported,
+    UsageError,
 )
 
 POOL = Pool(storage("tank"), "tank")
@@ -347,3 +349,39 @@ async def test_many_changes_at_once_in_one_file(tmp_path: Path) -> None:
 
     await asyncio.gather(*(asyncio.to_thread(add, number) for number in range(40)))
     assert len(stores[0].read().guests) == 40
+
+
+async def test_a_file_that_somebody_keeps_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sim_store, "_TURN_S", 0.1)
+    first, second = (FileStore(tmp_path / "node.json", {}) for _ in range(2))
+    told = pytest.raises(Locked, match="has kept the simulated node's file")
+    with first.change(), told, second.change():
+        pytest.fail("two change it at once")
+
+
+def test_what_a_killed_process_left_is_used_up(tmp_path: Path) -> None:
+    (tmp_path / "node.json.new").write_text("half a node")
+    with FileStore(tmp_path / "node.json", {}).change() as world:
+        world.guests["lxc/1"] = KeptGuest()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["node.json", "node.json.lock"]
+
+
+@pytest.mark.parametrize(
+    ("words", "times"),
+    [
+        ("", {"create": 0, "start": 0}),
+        ("0.2", {"create": 0.2, "start": 0.2}),
+        ("0.1, create=2,start = 0.5", {"create": 2, "start": 0.5, "stop": 0.1}),
+        ("clone=1,", {"clone": 1, "create": 0}),
+    ],
+)
+def test_the_times_that_a_user_gives_it(words: str, times: dict[str, float]) -> None:
+    assert {step: Timing.read(words).of(step) for step in times} == times
+
+
+@pytest.mark.parametrize("words", ["fast", "create=", "-1", "start=nan", "inf", "1e999", "create"])
+def test_times_that_are_none(words: str) -> None:
+    with pytest.raises(UsageError, match="PHOENIX_SIM_SECONDS"):
+        Timing.read(words)

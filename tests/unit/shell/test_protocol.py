@@ -76,3 +76,17 @@ def test_words_are_both_outputs_and_said_is_text() -> None:
     answer = Answer(1, b"out\n", b"caf\xe9\n")
     assert answer.words() == "out\ncaf\ufffd"
     assert (answer.said().status, answer.said().err) == (1, "caf\ufffd\n")
+
+
+def test_without_a_begin_mark_all_is_its_own() -> None:
+    stream = Stream(b"", END, has_tail=True)
+    assert stream.begun
+    assert stream.feed(b"own" + END + b" 0 0\n") == b"own"
+    assert stream.ended == b" 0 0"
+
+
+def test_only_a_command_with_input_has_a_begin_mark() -> None:
+    assert Command(":").begin == b""
+    command = Command("cat", stdin_size=3)
+    assert command.begin.endswith(b"<")
+    assert command.begin in command.text()

@@ -24,6 +24,10 @@ from phoenix_hypervisor.model.errors import (
 )
 
 _SOCKETS = ("/run/incus/unix.socket", "/var/lib/incus/unix.socket")
+HELLO_S = 15.0
+"""How long the first answer may take; a machine that boots a dozen guests is slow."""
+REQUEST_S = 60.0
+_WHERE_TO_LOOK = "`systemctl status incus` and `incus operation list` show what it does"
 _BUSY_MARKS = (
     "matching non-reusable operation",
     "Failed to delete bridge children interfaces",
@@ -48,24 +52,45 @@ def at(*segments: str) -> str:
 class Client:
     """One connection pool to one daemon. All calls name the project that they speak of."""
 
-    def __init__(self, endpoint: str | None, project: str) -> None:
+    def __init__(
+        self, endpoint: str | None, project: str, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """Without an endpoint it is the socket that Incus's own client takes with `environ`."""
         self.project = project
         # Files that were made for Proxmox VE name its address (https://…): it is not Incus's.
         own = endpoint is not None and endpoint.startswith(("unix://", "/"))
-        self.socket = endpoint.removeprefix("unix://") if endpoint and own else _find_socket()
+        self.socket = (
+            endpoint.removeprefix("unix://") if endpoint and own else _find_socket(environ or {})
+        )
         self._session: aiohttp.ClientSession | None = None
+        self._answered = False
+
+    @property
+    def is_default(self) -> bool:
+        """Whether Incus's own client takes the same socket where nothing names one."""
+        return self.socket in _SOCKETS
 
     async def open(self) -> None:
         """Connects and looks whether the daemon answers. Raises `Unreachable`."""
         connector = aiohttp.UnixConnector(path=self.socket, limit=16)
         self._session = aiohttp.ClientSession(
-            connector=connector, timeout=aiohttp.ClientTimeout(total=60)
+            connector=connector, timeout=aiohttp.ClientTimeout(total=REQUEST_S)
         )
         try:
-            await self.get("/1.0", project=None)
-        except DriverError:
+            async with asyncio.timeout(HELLO_S):
+                await self.get("/1.0", project=None)
+        except TimeoutError:
+            await self.close()
+            raise Unreachable(
+                f"Incus takes connections on {self.socket}, but did not answer within "
+                f"{HELLO_S:.0f} s",
+                hint="is the machine overloaded? `systemctl restart incus` starts it anew; "
+                "running guests go on",
+            ) from None
+        except BaseException:
             await self.close()
             raise
+        self._answered = True
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -199,9 +224,13 @@ class Client:
         except aiohttp.ClientConnectorError as error:
             raise self._unreachable(error) from error
         except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
+            why = str(error) or f"nothing came within {REQUEST_S:.0f} s"
             if method == "GET":
-                raise Retryable(f"Incus did not answer {path}: {error}") from error
-            raise UnknownOutcome(f"the connection to Incus broke during {method} {path}") from error
+                raise Retryable(f"Incus did not answer {path}: {why}") from error
+            raise UnknownOutcome(
+                f"the connection to Incus broke during {method} {path}: {why}",
+                hint=_WHERE_TO_LOOK,
+            ) from error
 
     def _unreachable(self, error: aiohttp.ClientConnectorError) -> DriverError:
         if isinstance(error.os_error, PermissionError):
@@ -210,14 +239,21 @@ class Client:
                 missing="root, or membership of the group that owns the socket",
                 hint="run phoenix as root",
             )
+        message = f"Incus does not answer on {self.socket}: {error.os_error.strerror}"
+        if self._answered:  # it is being restarted, or has just crashed
+            return Retryable(message, hint=_WHERE_TO_LOOK)
         return Unreachable(
-            f"Incus does not answer on {self.socket}: {error.os_error.strerror}",
+            message,
             hint="`make up` installs and starts it; `systemctl start incus` starts it; "
             "`--on sim` works without it",
         )
 
 
-def _find_socket() -> str:
+def _find_socket(environ: Mapping[str, str]) -> str:
+    if named := environ.get("INCUS_SOCKET"):
+        return named
+    if folder := environ.get("INCUS_DIR"):
+        return str(Path(folder) / "unix.socket")
     return next((s for s in _SOCKETS if Path(s).exists()), _SOCKETS[1])
 
 

@@ -19,14 +19,16 @@ from phoenix_hypervisor.drivers.incus import (
 from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.drivers.incus.guests import Guests
 from phoenix_hypervisor.drivers.incus.inside import Inside
+from phoenix_hypervisor.drivers.incus.snapshots import Snapshots
 from phoenix_hypervisor.drivers.incus.volumes import Volumes
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Image, Pool, Target
-from phoenix_hypervisor.model.driver import Limits, Run, Tell
+from phoenix_hypervisor.model.driver import BrokenOff, Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Unsupported
 from phoenix_hypervisor.model.inventory import Inventory
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
+from phoenix_hypervisor.model.snapshot import Taken
 
 _DEFAULT_POOL = "phoenix"
 _ESTIMATES = {
@@ -36,6 +38,8 @@ _ESTIMATES = {
     "stop": 2.0,
     "update": 0.5,
     "snapshot": 0.3,
+    "rollback": 1.0,
+    "delete_snapshot": 0.3,
     "delete": 1.0,
     "configure": 25.0,
     "check": 1.0,
@@ -55,12 +59,13 @@ class IncusDriver:
     ) -> None:
         self._stack = stack
         self._environ = environ
-        self._client = Client(target.endpoint, target.project)
+        self._client = Client(target.endpoint, target.project, environ)
         volumes = Volumes(self._client, stack, _DEFAULT_POOL)
         self._resources = resources.Resources(self._client, volumes)
         self._inside = Inside(self._client)
         self._images = images.Images(self._client)
         self._guests = Guests(self._client, self._inside, self._images, volumes, stack)
+        self._snapshots = Snapshots(self._client, stack)
         self._images_there = frozenset[str]()
 
     async def __aenter__(self) -> Self:
@@ -135,8 +140,9 @@ class IncusDriver:
         except Unsupported:  # told among the problems
             return True
 
-    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[None]:
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Sequence[BrokenOff]]:
         """A lock on this machine: whoever applies here speaks to this machine's daemon."""
+        self._inside.run_id = run.id
         scope = f"incus {self._client.socket} {self._client.project}"
         return filelock.hold(scope, stack, run, environ=self._environ)
 
@@ -183,9 +189,23 @@ class IncusDriver:
         """Removes it with its own volumes."""
         await self._guests.delete(address, tell, keep_volumes=keep_volumes)
 
-    async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
-        """Takes a snapshot."""
-        await self._guests.snapshot(address, name, tell)
+    async def snapshot(
+        self, address: Address, name: str, tell: Tell, *, stand_in: bool = True
+    ) -> None:
+        """Takes a snapshot of the guest and its volumes."""
+        await self._snapshots.take(address, name, tell)
+
+    async def snapshots(self, address: Address) -> Sequence[Taken]:
+        """All of them."""
+        return await self._snapshots.listed(address)
+
+    async def rollback(self, address: Address, name: str, tell: Tell) -> None:
+        """Goes back, with the volumes that the snapshot holds."""
+        await self._snapshots.rollback(address, name, tell)
+
+    async def delete_snapshot(self, address: Address, name: str, tell: Tell) -> None:
+        """Deletes one."""
+        await self._snapshots.delete(address, name, tell)
 
     async def mark(self, address: Address, fingerprint: str | None) -> None:
         """Records what is configured inside."""
@@ -201,9 +221,7 @@ class IncusDriver:
 
     async def terminal(self, address: Address) -> Sequence[str]:
         """`incus exec … bash -l`, with a terminal."""
-        project = f"--project={self._client.project}"
-        name = names.instance(address)
-        return ("incus", "exec", project, "-t", name, "--", "su", "-l")
+        return self._inside.terminal(address)
 
     async def console(self, address: Address, lines: int) -> str:
         """The console's log, which holds what the init system printed."""

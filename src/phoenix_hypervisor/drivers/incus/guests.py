@@ -1,4 +1,4 @@
-"""Guests on Incus: create, change, start, stop, snapshot, delete.
+"""Guests on Incus: create, change, start, stop, delete.
 
 Each method leaves the old state, the new one, or an instance that says `creating` and is made
 anew by the next apply.
@@ -13,13 +13,14 @@ from phoenix_hypervisor.drivers.incus import handover, instance, names
 from phoenix_hypervisor.drivers.incus.client import Client, OutOfTime, at
 from phoenix_hypervisor.drivers.incus.images import Images, origin
 from phoenix_hypervisor.drivers.incus.inside import Inside
+from phoenix_hypervisor.drivers.incus.snapshots import Snapshots
 from phoenix_hypervisor.drivers.incus.volumes import Volumes
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import FieldChange
 from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import Conflict, DriverError, NotFound
+from phoenix_hypervisor.model.errors import Conflict, DriverError, Locked, NotFound
 
 _KEPT = ("volatile.", "image.", names.HANDOVER)
 _STOP_LIMIT_S = 90  # databases take their time
@@ -34,6 +35,7 @@ class Guests:
         self, client: Client, inside: Inside, images: Images, volumes: Volumes, stack: str
     ) -> None:
         self._client = client
+        self._snapshots = Snapshots(client, stack)
         self._images = images
         self._volumes = volumes
         self._stack = stack
@@ -42,11 +44,11 @@ class Guests:
 
     async def create(self, guest: Guest, desired: Desired, tell: Tell) -> None:
         """Makes it, stopped. Raises `Conflict` where a foreign instance has the name."""
-        await self._clear_half_made(guest.address)
+        await self._clear_half_made(guest.address, tell)
         body = await self._body(guest, desired, tell)
         await self._volumes.ensure(guest, tell)
         tell("creating")
-        await self._client.send("POST", "/1.0/instances", body, limit_s=1800)
+        await self._make(guest.address, body)
         # A clone got its source's keys and devices too: set to exactly what is wanted.
         await self._replace(guest, body["config"], body["devices"])
         await self._hand_over(guest, desired, tell)
@@ -102,11 +104,11 @@ class Guests:
     async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool) -> None:
         """Removes the instance and, unless they are kept, the volumes that were made for it."""
         with contextlib.suppress(NotFound):
-            await self._delete_instance(address, tell)
+            await self._delete_instance(address, tell, keep_volumes=keep_volumes)
         if not keep_volumes:  # also those of an instance that somebody removed by hand
             await self._volumes.delete_of(address)
 
-    async def _delete_instance(self, address: Address, tell: Tell) -> None:
+    async def _delete_instance(self, address: Address, tell: Tell, *, keep_volumes: bool) -> None:
         current, _ = await self._read(address)
         if current["config"].get(names.PROTECTED) == "true":
             raise Conflict(
@@ -118,16 +120,9 @@ class Guests:
             with contextlib.suppress(DriverError):  # the delete below tells what is wrong
                 await self._set_state(address, "stop", _HARD_STOP_LIMIT_S, force=True)
         tell("deleting")
+        if keep_volumes:
+            await self._snapshots.leave_volumes(address)
         await self._client.send("DELETE", _path(address))
-
-    async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
-        """Takes a snapshot; one of the same name goes first."""
-        await self._read(address)
-        tell(f"taking the snapshot {name}")
-        with contextlib.suppress(NotFound):
-            await self._client.send("DELETE", _path(address, "snapshots", name))
-        body = {"name": name, "stateful": False}
-        await self._client.send("POST", _path(address, "snapshots"), body)
 
     async def mark(self, address: Address, fingerprint: str | None) -> None:
         """Records what is configured inside."""
@@ -200,17 +195,33 @@ class Guests:
         await self._inside.hand_over(guest.address, handed)
         await self._patch(guest.address, {names.HANDOVER: handed.digest})
 
-    async def _clear_half_made(self, address: Address) -> None:
+    async def _make(self, address: Address, body: Mapping[str, Any]) -> None:
+        """Raises `Locked` where the daemon still makes what an interrupted run had asked for."""
+        try:
+            await self._client.send("POST", "/1.0/instances", body, limit_s=1800)
+        except Conflict:
+            current = await self._client.get(_path(address))
+            if not self._is_half_made(current):
+                raise
+            raise Locked(
+                f"{address} is still being made for a run that was broken off", after_s=1.0
+            ) from None
+
+    def _is_half_made(self, current: Mapping[str, Any]) -> bool:
+        config = current["config"]
+        return (config.get(names.STACK), config.get(names.STATE)) == (self._stack, names.CREATING)
+
+    async def _clear_half_made(self, address: Address, tell: Tell) -> None:
         try:
             current = await self._client.get(_path(address))
         except NotFound:
             return
-        mine = current["config"].get(names.STACK) == self._stack
-        if not mine or current["config"].get(names.STATE) != names.CREATING:
+        if not self._is_half_made(current):
             raise Conflict(
                 f"an instance {names.instance(address)} is there already, and not of this making",
                 hint="give the guest another id, or remove the instance by hand",
             )
+        tell("removing what an interrupted run had half made")
         await self._client.send("DELETE", _path(address))
 
     async def _managed_bridges(self) -> list[str]:

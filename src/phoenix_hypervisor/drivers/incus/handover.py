@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
+from phoenix_hypervisor.model.errors import TimedOut
+
 _CERTIFICATES = Path("/usr/local/share/ca-certificates")
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _PIP_KEYS = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy", "no-index")
 _CREDENTIALS = re.compile(rb"://[^/\s@]+@|^[^#\n]*_(?:auth|password)", re.MULTILINE)
 _ELSEWHERE = re.compile(r"(?<![\w+.-])(?!file:)[A-Za-z][\w+.-]*://\S+")
+_ASK_S = 60.0
 _NPM_KEYS = ("registry", "proxy", "https-proxy", "noproxy", "strict-ssl")
 
 
@@ -149,5 +152,16 @@ async def _ask(*argv: str) -> str:
         )
     except FileNotFoundError:
         return ""
-    out, _ = await process.communicate()
+    try:
+        async with asyncio.timeout(_ASK_S):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        raise TimedOut(
+            f"`{' '.join(argv)}` on this machine has said nothing for {_ASK_S:.0f} s",
+            hint="guests are given this machine's package settings, and it is asked for them",
+        ) from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     return out.decode(errors="replace")

@@ -8,10 +8,10 @@ machine's mirror; else it comes from Incus's `images:` remote.
 import asyncio
 import io
 import json
+import os
 import re
 import shutil
 import tarfile
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import DriverError, NotFound, Unsupported
+from phoenix_hypervisor.shell import scratch
 
 _SUITES = {
     ("debian", "12"): "bookworm",
@@ -119,9 +120,9 @@ class Images:
         self, wanted: Release, mirror: handover.Mirror, builder: str, tell: Tell
     ) -> None:
         tell(f"building the image {wanted.distribution} {wanted.version} (about 40 s, once)")
-        with tempfile.TemporaryDirectory(prefix="phoenix-image-") as folder:
-            root, meta = Path(folder) / "rootfs.tar.zst", Path(folder) / "metadata.tar"
-            sources = Path(folder) / "sources.list"
+        with scratch.folder("phoenix-image-") as folder:
+            root, meta = folder / "rootfs.tar.zst", folder / "metadata.tar"
+            sources = folder / "sources.list"
             sources.write_text(handover.apt_sources(mirror, wanted.suite))
             await _run(
                 builder,
@@ -139,6 +140,7 @@ class Images:
                 str(sources),
                 tell=tell,
                 what="building the image with mmdebstrap",
+                within=folder,
             )
             daemon = await self._client.get("/1.0", project=None)
             _write_metadata(meta, wanted, daemon["environment"]["architectures"][0])
@@ -170,9 +172,12 @@ def _write_metadata(path: Path, wanted: Release, architecture: str) -> None:
         archive.addfile(entry, io.BytesIO(content))
 
 
-async def _run(*argv: str, tell: Tell, what: str) -> None:
+async def _run(*argv: str, tell: Tell, what: str, within: Path | None = None) -> None:
+    """`within`: where it may leave its own temporary files."""
     process = await asyncio.create_subprocess_exec(
+        *scratch.ending_with_us(),
         *argv,
+        env=None if within is None else {**os.environ, "TMPDIR": str(within)},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -15,6 +15,7 @@ from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import TimedOut
+from phoenix_hypervisor.shell.leftovers import RUN_ENV
 
 READY_LIMIT_S = 90
 _POLL_S = 0.2
@@ -57,6 +58,8 @@ class Inside:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self.run_id = ""
+        """Scripts bear it, so that the next run finds what a killed one left."""
 
     async def hand_over(self, address: Address, handed: handover.Handover) -> None:
         """Writes certificates and package sources; certificates are taken in at the next start."""
@@ -123,14 +126,24 @@ class Inside:
 
     async def run(self, address: Address, script: str, failure: str, limit_s: float) -> str:
         """Runs a script as root and returns its output. Raises `DriverError` or `TimedOut`."""
+        mark = (f"{RUN_ENV}={self.run_id}.driver",) if self.run_id else ()
         return await script_runs.must(
-            self.way_in(address), script, f"{address}: {failure}", limit_s
+            self.way_in(address, *mark), script, f"{address}: {failure}", limit_s
         )
 
-    def way_in(self, address: Address) -> Sequence[str]:
-        """An argument vector that starts a shell in the guest."""
-        project = f"--project={self._client.project}"
-        return ("incus", "exec", project, "-T", names.instance(address), "--", "sh")
+    def way_in(self, address: Address, *env: str) -> Sequence[str]:
+        """An argument vector that starts a shell in the guest, with `env` (`NAME=VALUE`)."""
+        given = [f"--env={one}" for one in env]
+        return (*self._exec(), "-T", *given, names.instance(address), "--", "sh")
+
+    def terminal(self, address: Address) -> Sequence[str]:
+        """An argument vector that gives a person a login shell in the guest."""
+        return (*self._exec(), "-t", names.instance(address), "--", "su", "-l")
+
+    def _exec(self) -> Sequence[str]:
+        # The client's own socket is found by itself, and root's environment may name another.
+        socket = () if self._client.is_default else ("env", f"INCUS_SOCKET={self._client.socket}")
+        return (*socket, "incus", "exec", f"--project={self._client.project}")
 
     async def _put(self, address: Address, files: dict[str, bytes]) -> None:
         name = names.instance(address)

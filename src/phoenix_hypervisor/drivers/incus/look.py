@@ -11,8 +11,11 @@ from phoenix_hypervisor.drivers.incus import instance, names
 from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.drivers.incus.resources import Resources
 from phoenix_hypervisor.model.desired import Capacity, Desired
-from phoenix_hypervisor.model.errors import NotFound
+from phoenix_hypervisor.model.errors import NotFound, Retryable
 from phoenix_hypervisor.model.observed import Observed, SeenGuest, Snapshot
+
+_UNREADABLE_S = 20.0
+_PAUSE_S = 0.3
 
 
 async def observe(client: Client, resources: Resources, desired: Desired) -> Observed:
@@ -112,11 +115,22 @@ def _is_whole(one: Mapping[str, Any], stack: str, is_named: bool) -> bool:
 
 async def instances(client: Client) -> list[dict[str, Any]]:
     """All instances of the project, with their state."""
-    try:
-        found: list[dict[str, Any]] = await client.listed("/1.0/instances", depth=2)
-    except NotFound:
-        return []  # the project is not there yet
-    return found
+    end = asyncio.get_running_loop().time() + _UNREADABLE_S
+    while True:
+        try:
+            found: list[dict[str, Any]] = await client.listed("/1.0/instances", depth=2)
+        except NotFound:
+            return []  # the project is not there yet
+        # Of one whose state changes just now Incus may tell the name alone.
+        unreadable = [one["name"] for one in found if one["config"] is None]
+        if not unreadable:
+            return found
+        if asyncio.get_running_loop().time() > end:
+            raise Retryable(
+                f"Incus can't read its own instances {', '.join(unreadable)}",
+                hint=f"`incus info --project {client.project} {unreadable[0]}` tells why",
+            )
+        await asyncio.sleep(_PAUSE_S)
 
 
 async def _volume_sizes(

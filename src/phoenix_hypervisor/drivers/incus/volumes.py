@@ -51,7 +51,9 @@ class Volumes:
             found = await self._client.listed(_path(pool))
         except NotFound:
             return []
-        return [one for one in found if one["config"].get(names.STACK) == self._stack]
+        # The list has snapshots too, as `volume/snapshot`: they go with their volume.
+        own = (one for one in found if "/" not in one["name"])
+        return [one for one in own if one["config"].get(names.STACK) == self._stack]
 
     def _place(self, guest: Guest, volume: Volume) -> tuple[str, str]:
         pool = instance.volume_pool(guest, volume, self.default_pool)

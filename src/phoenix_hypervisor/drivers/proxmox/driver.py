@@ -23,14 +23,16 @@ from phoenix_hypervisor.drivers.proxmox.making import Making
 from phoenix_hypervisor.drivers.proxmox.node import options
 from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
 from phoenix_hypervisor.drivers.proxmox.seeds import Seeds
+from phoenix_hypervisor.drivers.proxmox.snapshots import Snapshots
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Pool, Target
-from phoenix_hypervisor.model.driver import Limits, Run, Tell
+from phoenix_hypervisor.model.driver import BrokenOff, Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Unsupported
 from phoenix_hypervisor.model.finding import Finding
 from phoenix_hypervisor.model.inventory import Inventory
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
+from phoenix_hypervisor.model.snapshot import Taken
 
 _SECONDS = {
     "create": 12.0,
@@ -40,6 +42,8 @@ _SECONDS = {
     "start": 6.0,
     "stop": 5.0,
     "snapshot": 2.0,
+    "rollback": 3.0,
+    "delete_snapshot": 2.0,
     "delete": 3.0,
     "configure": 25.0,
     "check": 1.0,
@@ -93,6 +97,7 @@ class ProxmoxDriver:
         self._changing = changing
         self._making = Making(self._api, self.channels, changing, self._stack, node)
         self._guests = Guests(self._api, self.channels, changing, self._seeds, self._stack)
+        self._snapshots = Snapshots(self._api, self.channels, changing, self._stack)
         self._inside = Inside(self._api, self.channels, self._guests, self._seeds)
         return self
 
@@ -162,7 +167,7 @@ class ProxmoxDriver:
         cloned = step == "create" and guest is not None and isinstance(guest.source, CloneOf)
         return _SECONDS.get("clone" if cloned else step, 1.0)
 
-    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[None]:
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Sequence[BrokenOff]]:
         """On the cluster's first node, so that it holds for applies from anywhere."""
         # One place for all, whichever node each of them asks.
         first = min(self._view.cluster.online, default=self._view.node)
@@ -214,9 +219,26 @@ class ProxmoxDriver:
         """
         await self._guests.delete(address, tell, for_good=not keep_volumes)
 
-    async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
+    async def snapshot(
+        self, address: Address, name: str, tell: Tell, *, stand_in: bool = True
+    ) -> None:
         """Also where bind mounts or the storage forbid PVE's own."""
-        await self._guests.snapshot(address, name, tell)
+        await self._snapshots.take(address, name, tell, stand_in=stand_in)
+
+    async def snapshots(self, address: Address) -> Sequence[Taken]:
+        """All of them, whose the guest was then in this stack's own spelling."""
+        return [
+            replace(one, stack=self._name_of_stack) if one.stack == self._stack else one
+            for one in await self._snapshots.listed(address)
+        ]
+
+    async def rollback(self, address: Address, name: str, tell: Tell) -> None:
+        """Goes back, with all volumes; bind mounts stay."""
+        await self._snapshots.rollback(address, name, tell)
+
+    async def delete_snapshot(self, address: Address, name: str, tell: Tell) -> None:
+        """Deletes one."""
+        await self._snapshots.delete(address, name, tell)
 
     async def mark(self, address: Address, fingerprint: str | None) -> None:
         """In a tag."""

@@ -1,15 +1,15 @@
-"""Power, snapshots, marks and removal of one stack's guests."""
+"""Power, marks and removal of one stack's guests."""
 
 import asyncio
 from dataclasses import dataclass, replace
 
-from phoenix_hypervisor.drivers.proxmox import cluster, container, edits, ha, kinds, state
+from phoenix_hypervisor.drivers.proxmox import cluster, edits, ha, kinds, state
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.api.texts import NoGuest
 from phoenix_hypervisor.drivers.proxmox.changing import Changing
 from phoenix_hypervisor.drivers.proxmox.marks import Tags
 from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
-from phoenix_hypervisor.drivers.proxmox.node.guest_file import Aside, forget
+from phoenix_hypervisor.drivers.proxmox.node.guest_file import forget
 from phoenix_hypervisor.drivers.proxmox.property import flag
 from phoenix_hypervisor.drivers.proxmox.seeds import Seeds
 from phoenix_hypervisor.drivers.proxmox.state import State, url
@@ -30,7 +30,6 @@ _SHUTDOWN_S = 90
 _STOP_S = 120.0
 _POLL_S = 0.5
 _DELETE_S = 600.0
-_SNAPSHOT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,45 +122,6 @@ class Guests:
         elif "mounts" in now.notes.asked:
             why = f"what a killed run may have set aside of {address}"
             await forget(self.channels.of(now.node), now.vmid, why)
-
-    async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
-        """Takes a snapshot; one of the same name goes first.
-
-        Where the storage can't (a container on plain folders), the guest itself, which rests,
-        stands for it: the notes say so, and clones are made from its current state.
-        """
-        now = await self.changing.own(address)
-        binds = kinds.is_container(now) and bool(container.bind_keys(now.config))
-        channel = self.channels.of(now.node)
-        async with Aside(channel, now.vmid, binds, f"a snapshot of {address} with bind mounts"):
-            where = url(now.node, address, "feature")
-            can = (await self.api.get(where, feature="snapshot")).get("hasFeature")
-            if can:
-                await self._remove_snapshot(now, name, tell)
-                tell(f"taking the snapshot {name}")
-                where = url(now.node, address, "snapshot")
-                await self.api.run("POST", where, tell, _SNAPSHOT_S, snapname=name)
-        if not can:
-            await self._freeze(address, name, tell)
-
-    async def _remove_snapshot(self, now: State, name: str, tell: Tell) -> None:
-        rows = await self.api.get(url(now.node, now.address, "snapshot"))
-        if name in [str(row["name"]) for row in rows]:
-            tell(f"removing the old snapshot {name}")
-            where = url(now.node, now.address, "snapshot", name)
-            await self.api.run("DELETE", where, tell, _SNAPSHOT_S)
-
-    async def _freeze(self, address: Address, name: str, tell: Tell) -> None:
-        now = await self.changing.own(address)
-        if await self.runs(now):
-            raise DriverError(
-                f"{address}: its storage can't take snapshots, and it runs",
-                hint="put its disk on ZFS, LVM-thin or btrfs",
-            )
-        tell("its storage can't take snapshots: it rests, and stands for itself")
-        frozen = {**now.notes.frozen, name: now.tags.fingerprint or ""}
-        notes = replace(now.notes, frozen=frozen)
-        await self.changing.write(now, {"description": notes.write(now.vmid)})
 
     async def mark(self, address: Address, fingerprint: str | None) -> None:
         """Records what is configured inside, in a tag: a rollback takes it along."""

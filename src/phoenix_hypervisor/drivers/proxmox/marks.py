@@ -120,7 +120,7 @@ def _loads(text: str) -> dict[str, Any]:
     """The block; somebody may have edited it, and then it says nothing."""
     try:
         block = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return block if isinstance(block, dict) else {}
 

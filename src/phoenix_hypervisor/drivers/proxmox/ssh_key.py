@@ -41,7 +41,7 @@ class SshKey:
                 timeout=_LIMIT_S,
                 check=False,
             )
-        except OSError as error:
+        except (OSError, subprocess.TimeoutExpired) as error:
             raise self._not_made(str(error)) from error
         if done.returncode:
             raise self._not_made(done.stderr.strip())

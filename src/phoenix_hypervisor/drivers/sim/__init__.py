@@ -10,6 +10,7 @@ from pathlib import Path
 from phoenix_hypervisor.drivers.sim.driver import SimDriver
 from phoenix_hypervisor.drivers.sim.faults import Faults
 from phoenix_hypervisor.drivers.sim.store import FileStore, MemoryStore, Store
+from phoenix_hypervisor.drivers.sim.timing import VARIABLE as SECONDS_VARIABLE
 from phoenix_hypervisor.drivers.sim.timing import Timing
 from phoenix_hypervisor.model.desired import Target
 
@@ -31,10 +32,12 @@ def connect(
 ) -> SimDriver:
     """A driver over the node of `PHOENIX_SIM_STATE`, or over a new empty one in memory.
 
-    `store` (a node that several drivers see), `faults` and `timing` are for tests and rehearsals.
+    `PHOENIX_SIM_SECONDS` says how long its steps take. `store` (a node that several drivers see),
+    `faults` and `timing` are for tests and rehearsals. Raises `UsageError`.
     """
     del target, reveal  # there is nothing to connect to
     if store is None:
         path = environ.get(STATE_VARIABLE)
         store = FileStore((folder / path).resolve(), environ) if path else MemoryStore()
-    return SimDriver(stack, store, faults or Faults(), timing or Timing())
+    timing = timing or Timing.read(environ.get(SECONDS_VARIABLE, ""))
+    return SimDriver(stack, store, faults or Faults(), timing)

@@ -6,17 +6,18 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Never, Self
 
 from phoenix_hypervisor.drivers import fields as words
-from phoenix_hypervisor.drivers.sim import rules
+from phoenix_hypervisor.drivers.sim import rules, snapshots
 from phoenix_hypervisor.drivers.sim.faults import Fault, Faults
 from phoenix_hypervisor.drivers.sim.network import given_addresses
-from phoenix_hypervisor.drivers.sim.store import KeptGuest, KeptResource, KeptSnapshot, Store, World
+from phoenix_hypervisor.drivers.sim.store import KeptGuest, KeptResource, Store, World
 from phoenix_hypervisor.drivers.sim.timing import Timing
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Pool
-from phoenix_hypervisor.model.driver import Limits, Run, Tell
+from phoenix_hypervisor.model.driver import BrokenOff, Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Conflict, Locked, NotFound, Unsupported
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest, SeenResource, Snapshot
+from phoenix_hypervisor.model.snapshot import Taken
 
 _NOT_REAL = "simulated: nothing real was made"
 
@@ -92,7 +93,7 @@ class SimDriver:
         cloned = step == "create" and guest is not None and isinstance(guest.source, CloneOf)
         return self._timing.of("clone" if cloned else step)
 
-    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[None]:
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Sequence[BrokenOff]]:
         """Keeps others from applying to the stack on this node."""
         return self._store.hold(stack, run)
 
@@ -205,14 +206,34 @@ class SimDriver:
                     )
                 del world.guests[address]
 
-    async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
+    async def snapshot(
+        self, address: Address, name: str, tell: Tell, *, stand_in: bool = True
+    ) -> None:
         """Keeps a copy of the guest's fields and its fingerprint."""
         tell(f"taking the snapshot {name} ({_NOT_REAL})")
         async with self._step("snapshot", address):
             with self._store.change() as world:
-                kept = self._own(world, address)
-                taken = KeptSnapshot(fields=dict(kept.fields), fingerprint=kept.fingerprint)
-                kept.snapshots[name] = taken
+                snapshots.take(self._own(world, address), name)
+
+    async def snapshots(self, address: Address) -> Sequence[Taken]:
+        """What was kept, by its time."""
+        async with self._step("snapshots", address):
+            return snapshots.listed(_there(self._store.read(), address))
+
+    async def rollback(self, address: Address, name: str, tell: Tell) -> None:
+        """Puts the copy in the place of the guest's fields and fingerprint."""
+        tell(f"going back to the snapshot {name} ({_NOT_REAL})")
+        async with self._step("rollback", address):
+            with self._store.change() as world:
+                snapshots.go_back(self._own(world, address), address, name)
+
+    async def delete_snapshot(self, address: Address, name: str, tell: Tell) -> None:
+        """Forgets the copy."""
+        tell(f"deleting the snapshot {name} ({_NOT_REAL})")
+        async with self._step("delete_snapshot", address):
+            with self._store.change() as world:
+                snapshots.find(self._own(world, address), address, name)
+                del world.guests[address].snapshots[name]
 
     async def mark(self, address: Address, fingerprint: str | None) -> None:
         """Writes the fingerprint."""

@@ -2,10 +2,9 @@
 
 import copy
 import fcntl
-import os
-import tempfile
+import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -15,11 +14,15 @@ from contextlib import (
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from phoenix_hypervisor.drivers import filelock
-from phoenix_hypervisor.model.driver import Run
-from phoenix_hypervisor.model.errors import DriverError, StackBusy
+from phoenix_hypervisor.model.driver import BrokenOff, Run
+from phoenix_hypervisor.model.errors import DriverError, Locked, StackBusy
+
+_TURN_S = 10.0
+"""How long another process may take for its change, which is a matter of milliseconds."""
+_TURN_PAUSE_S = 0.002
 
 
 class _Kept(BaseModel):
@@ -31,6 +34,8 @@ class KeptSnapshot(_Kept):
 
     fields: dict[str, Any]
     fingerprint: str | None
+    stack: str | None = None
+    taken: AwareDatetime | None = None
 
 
 class KeptGuest(_Kept):
@@ -75,7 +80,7 @@ class Store(ABC):
         """The state to change: kept when the block ends, dropped where it raises."""
 
     @abstractmethod
-    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[None]:
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Sequence[BrokenOff]]:
         """Keeps others from applying. Raises `StackBusy`."""
 
 
@@ -99,7 +104,7 @@ class MemoryStore(Store):
         self._world = world
 
     @asynccontextmanager
-    async def hold(self, stack: str, run: Run) -> AsyncIterator[None]:
+    async def hold(self, stack: str, run: Run) -> AsyncIterator[Sequence[BrokenOff]]:
         """Only this process can see this node, so a note in it is lock enough."""
         if other := self._held.get(stack):
             raise StackBusy(
@@ -107,7 +112,7 @@ class MemoryStore(Store):
             )
         self._held[stack] = run
         try:
-            yield
+            yield ()
         finally:
             del self._held[stack]
 
@@ -151,7 +156,7 @@ class FileStore(Store):
             yield world
             self._replace(world.model_dump_json(indent=1) + "\n")
 
-    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[None]:
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Sequence[BrokenOff]]:
         """The lock that also other processes see."""
         return filelock.hold(f"sim {self._path}", stack, run, environ=self._environ)
 
@@ -165,15 +170,33 @@ class FileStore(Store):
                 f"the simulated node's file {self._path} can't be written: {error.strerror}"
             ) from error
         with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            end = time.monotonic() + _TURN_S
+            while not _taken(lock.fileno()):
+                if time.monotonic() > end:
+                    raise Locked(
+                        f"another process has kept the simulated node's file {self._path} locked "
+                        f"for {_TURN_S:.0f} s",
+                        hint=f"`fuser {lock.name}` names it",
+                    )
+                time.sleep(_TURN_PAUSE_S)
             yield
 
     def _replace(self, text: str) -> None:
-        fd, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name + ".")
+        # Always the same name, since it is locked: what a killed process leaves is used up here.
+        new = self._path.with_name(self._path.name + ".new")
         try:
-            with os.fdopen(fd, "w", encoding="utf-8") as out:
-                out.write(text)
-            Path(temporary).replace(self._path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+            new.write_text(text, encoding="utf-8")
+            new.replace(self._path)
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            raise DriverError(
+                f"the simulated node's file {self._path} can't be written: {error.strerror}"
+            ) from error
+
+
+def _taken(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

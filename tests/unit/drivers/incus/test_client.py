@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from phoenix_hypervisor.drivers.incus import client as client_module
 from phoenix_hypervisor.drivers.incus.client import Client, OutOfTime, _translate, at
 from phoenix_hypervisor.model.errors import (
     Conflict,
@@ -241,6 +242,76 @@ async def test_files_go_in_and_out_as_bytes(tmp_path: Path) -> None:
         assert await client.read_file("lxc-101", "/link") is None
         assert await client.is_link("lxc-101", "/link")
     assert modes == {"/etc/a b&c": "0600"}
+
+
+@asynccontextmanager
+async def silent(path: Path) -> AsyncIterator[None]:
+    """A daemon that takes connections and never says a word."""
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_unix_server(listen, str(path))
+    try:
+        yield
+    finally:
+        server.close()
+
+
+async def test_a_daemon_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "HELLO_S", 0.2)
+    path = tmp_path / "unix.socket"
+    async with silent(path):
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(Unreachable, match=r"did not answer within 0 s") as caught:
+            await Client(str(path), "lab").open()
+        assert asyncio.get_running_loop().time() - began < 2
+    assert "systemctl restart incus" in caught.value.hint
+
+
+async def test_a_daemon_that_falls_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "REQUEST_S", 0.2)
+
+    async def never(request: web.Request) -> web.Response:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    async with daemon(tmp_path, never) as client:
+        with pytest.raises(Retryable, match=r"did not answer /1\.0/x: nothing came within"):
+            await client.get("/1.0/x")
+        with pytest.raises(UnknownOutcome, match=r"broke during POST /1\.0/x: nothing came"):
+            await client.send("POST", "/1.0/x")
+
+
+async def test_a_daemon_that_is_restarted_is_asked_again(tmp_path: Path) -> None:
+    """Who has answered before is waited for; who never did is told at once."""
+
+    def last(request: web.Request) -> web.Response:
+        answer = web.json_response({"type": "sync", "metadata": {}})
+        answer.force_close()
+        return answer
+
+    async with daemon(tmp_path, last) as client:
+        await client.get("/1.0/x")
+        (tmp_path / "unix.socket").unlink()
+        with pytest.raises(Retryable, match="No such file"):
+            await client.send("POST", "/1.0/instances")
+
+
+@pytest.mark.parametrize(
+    ("environ", "socket"),
+    [
+        ({"INCUS_SOCKET": "/a/b.socket", "INCUS_DIR": "/c"}, "/a/b.socket"),
+        ({"INCUS_DIR": "/c"}, "/c/unix.socket"),
+    ],
+)
+def test_the_socket_of_incus_own_client(environ: dict[str, str], socket: str) -> None:
+    """As `incus` itself takes it, which is started with the same environment."""
+    client = Client(None, "lab", environ)
+    assert client.socket == socket
+    assert not client.is_default
+    assert Client("unix:///srv/incus.socket", "lab", environ).socket == "/srv/incus.socket"
 
 
 async def test_no_daemon(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from phoenix_hypervisor.drivers.incus.handover import Handover
 from phoenix_hypervisor.drivers.incus.images import Images
 from phoenix_hypervisor.drivers.incus.inside import Inside
 from phoenix_hypervisor.drivers.incus.names import STACK as STACK_KEY
+from phoenix_hypervisor.drivers.incus.names import STATE as STATE_KEY
 from phoenix_hypervisor.drivers.incus.volumes import Volumes
-from phoenix_hypervisor.model.errors import Denied, DriverError, Locked, UnknownOutcome
+from phoenix_hypervisor.model.errors import Conflict, Denied, DriverError, Locked, UnknownOutcome
 
 WEB = plain(101)
 
@@ -82,3 +83,36 @@ async def test_no_other_failure_makes_a_stop_hard(error: DriverError) -> None:
     with pytest.raises(type(error)):
         await guests_of(daemon).stop(WEB.address, lambda _: None)
     assert daemon.stops == [(90, False)]
+
+
+class Making(Client):
+    """A daemon that refuses a create since an instance of the name is there."""
+
+    def __init__(self, config: dict[str, str]) -> None:
+        super().__init__(None, "lab")
+        self.config = config
+
+    async def get(self, path: str, **_: Any) -> Any:
+        assert path == "/1.0/instances/lxc-101"
+        return {"config": self.config}
+
+    async def send(self, method: str, path: str, body: Any = None, **_: Any) -> Any:
+        raise Conflict("Instance “lxc-101” already exists")
+
+
+@pytest.mark.parametrize(
+    ("config", "error"),
+    [
+        ({STACK_KEY: STACK, STATE_KEY: "creating"}, Locked),
+        ({STACK_KEY: STACK, STATE_KEY: "complete"}, Conflict),
+        ({STACK_KEY: "other", STATE_KEY: "creating"}, Conflict),
+        ({}, Conflict),
+    ],
+)
+async def test_what_a_killed_run_had_asked_for_is_waited_for(
+    config: dict[str, str], error: type[DriverError]
+) -> None:
+    """The daemon goes on with it; when it is there, the next try removes it."""
+    with pytest.raises(error) as caught:
+        await guests_of(Making(config))._make(WEB.address, {})
+    assert type(caught.value) is error

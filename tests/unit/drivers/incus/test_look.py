@@ -8,6 +8,8 @@ import pytest
 from tests.unit.plan.worlds import STACK, plain
 
 from phoenix_hypervisor.drivers.incus import instance, look, names
+from phoenix_hypervisor.drivers.incus.client import Client
+from phoenix_hypervisor.model.errors import Retryable
 from phoenix_hypervisor.model.observed import Snapshot
 
 WEB = plain(101)
@@ -137,3 +139,25 @@ def test_addresses_are_those_of_its_own_cards() -> None:
     assert list(look.ip_addresses(state)) == ["10.0.0.5", "fd00::5"]
     assert list(look.ip_addresses({"network": None})) == []
     assert list(look.ip_addresses({})) == []
+
+
+class Changing(Client):
+    """A daemon that tells of an instance only its name while its state changes."""
+
+    def __init__(self, unreadable: int) -> None:
+        super().__init__(None, "lab")
+        self.unreadable = unreadable
+
+    async def listed(self, path: str, **_: Any) -> list[Any]:
+        self.unreadable -= 1
+        config: dict[str, str] | None = {} if self.unreadable < 0 else None
+        return [{"name": "lxc-101", "status": "Error", "config": config}]
+
+
+async def test_an_instance_that_can_not_be_read_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look, "_PAUSE_S", 0.01)
+    assert [each["config"] for each in await look.instances(Changing(3))] == [{}]
+    monkeypatch.setattr(look, "_UNREADABLE_S", 0.05)
+    with pytest.raises(Retryable, match="can't read its own instances lxc-101") as caught:
+        await look.instances(Changing(1000))
+    assert "incus info --project lab lxc-101" in caught.value.hint
