@@ -4,11 +4,14 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from phoenix_hypervisor.config import strict
 from phoenix_hypervisor.config.reader import Mark, Reader
 from phoenix_hypervisor.config.tokens import Fault
+from phoenix_hypervisor.config.told import one_line
 from phoenix_hypervisor.model.problem import Problem, Severity
 
 Pointer = tuple[str | int, ...]
@@ -34,11 +37,16 @@ class Document:
 
     file: str
     value: dict[str, Any] = field(default_factory=dict)
-    mark: Mark = (-1, 0, None)
+    text: str = ""
     problems: list[Problem] = field(default_factory=list)
     broken: bool = False
     guessed: set[str] = field(default_factory=set)
     starts: list[int] = field(default_factory=lambda: [0])
+
+    @cached_property
+    def mark(self) -> Mark:
+        """The places of all values. Most files have nothing to tell and never need them."""
+        return Reader(self.text).read()[1] if self.text else (-1, 0, None)
 
     def place(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
         """Line and column (from 1) of a value, or of its key; of the nearest that is there."""
@@ -71,7 +79,8 @@ class Document:
     ) -> Problem:
         """A problem at a place of this file."""
         line, column = self.place(path, key=key)
-        return Problem(severity, self.file, line, column, pointer(path), message, hint)
+        told = one_line(message), one_line(hint)
+        return Problem(severity, self.file, line, column, pointer(path), *told)
 
     def line_of(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset in the text."""
@@ -86,11 +95,11 @@ class Document:
             message = "the file starts with a byte order mark"
             hint = "save it as UTF-8 without one"
             self.problems.append(Problem("warning", self.file, 1, 1, "", message, hint))
-        reader = Reader(text)
-        value, self.mark = reader.read()
-        self.problems.extend(self._told(fault) for fault in reader.faults)
-        self.guessed = {pointer(fault.path) for fault in reader.faults if fault.guessed}
-        self.broken = any(not fault.sure for fault in reader.faults)
+        self.text = text
+        try:
+            value = strict.read(text)
+        except ValueError:
+            value = self._with_faults()
         if isinstance(value, dict):
             self.value = value
         elif not self.broken:
@@ -105,10 +114,19 @@ class Document:
                 )
             )
 
+    def _with_faults(self) -> Any:
+        reader = Reader(self.text)
+        value, self.mark = reader.read()
+        self.problems.extend(self._told(fault) for fault in reader.faults)
+        self.guessed = {pointer(fault.path) for fault in reader.faults if fault.guessed}
+        self.broken = any(not fault.sure for fault in reader.faults)
+        return value
+
     def _told(self, fault: Fault) -> Problem:
         line, column = self.line_of(fault.offset)
         path = pointer(fault.path)
-        return Problem("error", self.file, line, column, path, fault.message, fault.hint)
+        told = one_line(fault.message), one_line(fault.hint)
+        return Problem("error", self.file, line, column, path, *told)
 
 
 def read_document(folder: Path, file: str) -> Document | None:

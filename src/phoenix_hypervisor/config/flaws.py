@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from phoenix_hypervisor.config import models
 from phoenix_hypervisor.config.desire.serving import place_of_route
 from phoenix_hypervisor.config.document import Pointer, pointer
 from phoenix_hypervisor.config.folder import AnyEntry, Folder
@@ -12,6 +13,12 @@ from phoenix_hypervisor.model.problem import Problem
 _KNOWN_BY = frozenset({"name", "vmid", "network_config", "features"})
 """Words of a guest that features of others look at."""
 
+_STEPS = 3
+"""Parts of a guest's pointer, such as `/lxc_configs/101`: the first one is empty."""
+
+_Home = tuple[str, str]
+"""A guest's file, and its pointer there."""
+
 
 def flaws(folder: Folder, desired: Desired, refused: Sequence[Problem]) -> Iterator[Problem]:
     """The flaws that features find.
@@ -20,17 +27,19 @@ def flaws(folder: Folder, desired: Desired, refused: Sequence[Problem]) -> Itera
     meant by one of those, nobody is asked: a mistake is told once, not again as its consequence.
     """
     errors = [problem for problem in refused if problem.severity == "error"]
-    if not folder.knows_all_guests or any(_hides(folder, problem) for problem in errors):
+    told = _by_guest(errors)
+    homes = {_home(entry): entry for entry in folder.guests}
+    if not folder.knows_all_guests or any(
+        word in _KNOWN_BY for home in homes for word, _ in told.get(home, ())
+    ):
         return
     by_address = {entry.address: entry for entry in folder.guests}
-    told = {(problem.file, problem.pointer) for problem in errors}
     for entry in folder.guests:
         for use in entry.features:
             find = folder.vocabulary.flaws.get(use.name)
             above = pointer(entry.spot.path(use.name))
             if find is None or any(
-                file == entry.spot.document.file and f"{place}/".startswith(f"{above}/")
-                for file, place in told
+                f"{place}/".startswith(f"{above}/") for _, place in told.get(_home(entry), ())
             ):
                 continue
             for flaw in find(use.options, desired.guests[entry.address], desired):
@@ -40,29 +49,39 @@ def flaws(folder: Folder, desired: Desired, refused: Sequence[Problem]) -> Itera
                     yield _at_guest(by_address[flaw.guest], flaw)
 
 
-def _hides(folder: Folder, problem: Problem) -> bool:
-    for entry in folder.guests:
-        base = pointer(entry.spot.base) + "/"
-        if problem.file == entry.spot.document.file and problem.pointer.startswith(base):
-            return problem.pointer.removeprefix(base).partition("/")[0] in _KNOWN_BY
-    return False
+def _home(entry: AnyEntry) -> _Home:
+    return entry.spot.document.file, pointer(entry.spot.base)
+
+
+def _by_guest(problems: Sequence[Problem]) -> dict[_Home, list[tuple[str, str]]]:
+    """The word and the whole pointer of each problem, by the two steps that lead to a guest."""
+    found: dict[_Home, list[tuple[str, str]]] = {}
+    for problem in problems:
+        steps = problem.pointer.split("/", 4)
+        if len(steps) > _STEPS:
+            home = problem.file, "/".join(steps[:_STEPS])
+            found.setdefault(home, []).append((steps[_STEPS], problem.pointer))
+    return found
 
 
 def _at_options(entry: AnyEntry, feature: str, flaw: Flaw) -> Problem:
     """At the option; a feature without options is told where it stands in the list."""
+    options = next(type(use.options) for use in entry.features if use.name == feature)
+    hint = flaw.hint or models.about(options, flaw.at)
     if entry.spot.raw(feature) is None:
         return entry.spot.error(
-            ("features", entry.words.features.index(feature)), flaw.message, flaw.hint
+            ("features", entry.words.features.index(feature)), flaw.message, hint
         )
     place: Pointer = (feature, *flaw.at)
     # A shorthand, such as a plain name for an object, has no place of its own inside.
     while len(place) > 1 and not isinstance(entry.spot.raw(*place[:-1]), dict | list):
         place = place[:-1]
-    return entry.spot.error(place, flaw.message, flaw.hint)
+    return entry.spot.error(place, flaw.message, hint)
 
 
 def _at_guest(entry: AnyEntry, flaw: Flaw) -> Problem:
     place = flaw.at
     if place[:1] == ("routes",):
         place = place_of_route(entry, place)
-    return entry.spot.error(place, flaw.message, flaw.hint)
+    hint = flaw.hint or models.about(type(entry.words), flaw.at)
+    return entry.spot.error(place, flaw.message, hint)

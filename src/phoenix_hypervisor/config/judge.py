@@ -5,6 +5,7 @@ the rest is tried again, so that the rules between words still see everything th
 """
 
 import copy
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -24,28 +25,38 @@ Where = Callable[[Pointer], Pointer]
 
 @dataclass
 class Judged(Generic[M]):
-    """`model` is None where nothing could be kept. `gone`: list entries that were left out."""
+    """`model` is None where nothing could be kept. `shorter`: lists that lost entries."""
 
     model: M | None
     problems: list[Problem]
-    gone: dict[Pointer, set[int]] = field(default_factory=dict)
+    shorter: dict[Pointer, "_Shorter"] = field(default_factory=dict)
 
     def original(self, path: Pointer) -> Pointer:
         """The path in the judged values of a path in the model, whose lists may be shorter."""
         found: Pointer = ()
         for step in path:
             index = step
-            if isinstance(step, int) and found in self.gone:
-                index = _nth_left(step, self.gone[found])
+            if isinstance(step, int) and found in self.shorter:
+                index = self.shorter[found].original(step)
             found = (*found, index)
         return found
 
 
-def _nth_left(index: int, gone: set[int]) -> int:
-    for missing in sorted(gone):
-        if missing <= index:
-            index += 1
-    return index
+class _Shorter:
+    """A list without some of its entries: leads from an index in it to the one it had."""
+
+    def __init__(self) -> None:
+        self._gone: set[int] = set()
+        self._shifts: list[int] = []
+
+    def lose(self, gone: set[int]) -> None:
+        """Entries that go too, by the indices that they had in the whole list."""
+        self._gone |= gone
+        self._shifts = [index - before for before, index in enumerate(sorted(self._gone))]
+
+    def original(self, index: int) -> int:
+        """As many more as entries before it are gone."""
+        return index + bisect_right(self._shifts, index)
 
 
 def judge(
@@ -93,6 +104,8 @@ class _Telling:
                 self._missing(self.judged.original(path), str(detail["loc"][-1]))
             elif detail["type"] == "extra_forbidden":
                 self._unknown(self.judged.original(path))
+            elif detail["loc"][-1:] == ("[key]",) and detail["type"] != "phoenix":
+                self._bad_key(self.judged.original(path), detail)
             else:
                 by_place.setdefault(self.judged.original(path), []).append(detail)
         for path, details in by_place.items():
@@ -143,8 +156,16 @@ class _Telling:
         ]
         messages = list(dict.fromkeys(message for message, _ in texts))
         hint = next((hint for _, hint in texts if hint), "")
-        hint = hint or models.describe(self.model, path)
+        hint = hint or models.about(self.model, path)
         self._add(path, messages[0], " or ".join(messages), hint)
+
+    def _bad_key(self, path: Pointer, detail: ErrorDetails) -> None:
+        """A key of one's own choice that is none here, such as a header's name with a blank."""
+        form = detail.get("ctx", {}).get("pattern")
+        why = f"its form is {form}" if form else detail["msg"]
+        message = f"`{path[-1]}` can't be a key of {told.name(path[:-1])}: {why}"
+        hint = models.about(self.model, path[:-1]) or "choose another name"
+        self._add(path, "key", message, hint, key=True)
 
 
 def _resolve(value: Any, detail: ErrorDetails) -> Pointer:
@@ -154,7 +175,7 @@ def _resolve(value: Any, detail: ErrorDetails) -> Pointer:
         if isinstance(value, dict) and step in value:
             value = value[step]
         elif isinstance(value, list):
-            index = int(step) if isinstance(step, int) or step.isdigit() else -1
+            index = int(step) if str(step).isascii() and str(step).isdigit() else -1
             if not 0 <= index < len(value):
                 continue
             step, value = index, value[index]  # noqa: PLW2901 - the same step, as a list counts
@@ -168,6 +189,7 @@ def _leave_out(value: Any, paths: list[Pointer], judged: Judged[Any]) -> bool:
     """Removes what was refused. False where that is the whole, so that nothing is left."""
     if () in paths:
         return False
+    gone: dict[Pointer, set[int]] = {}
     for path in sorted(set(paths), key=_in_order, reverse=True):  # so that indices stay right
         *before, last = path
         holder = value
@@ -178,9 +200,10 @@ def _leave_out(value: Any, paths: list[Pointer], judged: Judged[Any]) -> bool:
         except (KeyError, IndexError, TypeError):
             continue  # went away together with what held it
         if isinstance(last, int):
-            home = judged.original(tuple(before))
-            gone = judged.gone.setdefault(home, set())
-            gone.add(_nth_left(last, gone))
+            *home, index = judged.original(path)
+            gone.setdefault(tuple(home), set()).add(int(index))
+    for holder_path, indices in gone.items():
+        judged.shorter.setdefault(holder_path, _Shorter()).lose(indices)
     return True
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -24,17 +25,36 @@ class Marked:
 
 def marked(words: BaseModel, kind: type[object]) -> Iterator[tuple[Pointer, Marked]]:
     """All marked words that are set; what is below a marked word isn't looked at."""
-    for name, field in type(words).model_fields.items():
-        if name not in words.model_fields_set:
+    given = words.model_fields_set
+    marks: Any = kind  # mypy takes it for unhashable
+    for name, field, marker in _worth_a_look(type(words), marks):
+        if name not in given:
             continue
         value = getattr(words, name)
-        marker = next((mark for mark in field.metadata if isinstance(mark, kind)), None)
         if marker is not None:
             yield (name,), Marked(marker, field, value)
         else:
             for at, held in _below(value):
                 for path, inside in marked(held, kind):
                     yield (name, *at, *path), inside
+
+
+@cache
+def _worth_a_look(model: type[BaseModel], kind: Any) -> tuple[tuple[str, FieldInfo, object], ...]:
+    """The fields that bear a marker, or hold words which may: name, field and marker."""
+    found = []
+    for name, field in model.model_fields.items():
+        marker = next((mark for mark in field.metadata if isinstance(mark, kind)), None)
+        if marker is not None or may_hold_models(field.annotation):
+            found.append((name, field, marker))
+    return tuple(found)
+
+
+def may_hold_models(annotation: Any) -> bool:
+    """Whether a field with this annotation can hold a model, itself or in a list or map."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return True
+    return annotation is Any or any(may_hold_models(inside) for inside in get_args(annotation))
 
 
 def _below(value: object) -> Iterator[tuple[Pointer, Words]]:

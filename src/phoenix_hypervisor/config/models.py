@@ -46,6 +46,13 @@ def at(model: type[BaseModel], path: Sequence[Step]) -> type[BaseModel] | None:
     return found
 
 
+def about(model: type[BaseModel], path: Sequence[Step]) -> str:
+    """The description of the word at a path, or of the nearest word above that has one."""
+    return next(
+        (told for end in range(len(path), 0, -1) if (told := describe(model, path[:end]))), ""
+    )
+
+
 def describe(model: type[BaseModel], path: Sequence[Step]) -> str:
     """The description of the word at a path; empty where there is none."""
     if not path:

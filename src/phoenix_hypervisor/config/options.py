@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
+
+from pydantic import ValidationError
 
 from phoenix_hypervisor.config import told
 from phoenix_hypervisor.config.document import Document, Pointer
@@ -41,13 +44,26 @@ def known_features(vocabulary: Vocabulary) -> list[str]:
     return sorted({*PLANNED, *vocabulary.features})
 
 
+@cache
+def _all_defaults(model: type[FeatureOptions]) -> FeatureOptions | None:
+    """Options where none is given, one object for all guests; None where some must be given."""
+    try:
+        return model.model_validate({})
+    except ValidationError:
+        return None
+
+
 def split(
     raw: Mapping[str, Any], words: type[Container | Machine], vocabulary: Vocabulary
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """A guest's own words, and the options that stand beside them under features' names."""
-    names = set(known_features(vocabulary)) - set(words.model_fields)
-    own = {key: value for key, value in raw.items() if key not in names}
-    return own, {key: value for key, value in raw.items() if key in names}
+    fields, features = words.model_fields, vocabulary.features
+    own: dict[str, Any] = {}
+    beside: dict[str, Any] = {}
+    for key, value in raw.items():
+        named = key not in fields and (key in features or key in PLANNED)
+        (beside if named else own)[key] = value
+    return own, beside
 
 
 @dataclass
@@ -138,6 +154,8 @@ class Options:
     def _without_options(
         self, name: str, model: type[FeatureOptions], place: Pointer
     ) -> FeatureOptions | None:
+        if (usual := _all_defaults(model)) is not None:
+            return usual
         judged = judge(model, {}, self._document, lambda _: self.spot.path(*place))
         for problem in judged.problems:
             message = f"`{name}` needs options: {problem.message}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +42,10 @@ class _Reading:
     spots: dict[str, Spot] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     lost: list[str] = field(default_factory=list)
+
+    @cached_property
+    def _features(self) -> tuple[str, ...]:
+        return tuple(known_features(self.vocabulary))
 
     def file(self, name: str, model: type[W]) -> W:
         """One file's words; those of an empty file where it isn't there or is hopeless."""
@@ -112,8 +117,7 @@ class _Reading:
             self.problems.append(document.problem("error", base, message, "write { … }"))
             return None
         own, beside = split(raw, model, self.vocabulary)
-        also = tuple(known_features(self.vocabulary))
-        judged = judge(model, own, document, lambda path: (*base, *path), also=also)
+        judged = judge(model, own, document, lambda path: (*base, *path), also=self._features)
         self.problems.extend(judged.problems)
         if judged.model is None:
             return None

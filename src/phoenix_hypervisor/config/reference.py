@@ -1,12 +1,20 @@
 """The reference of all words as Markdown, made from the models, so that it is never out of date."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from phoenix_hypervisor.config.folder import Vocabulary
-from phoenix_hypervisor.config.schema import Schema, schemas
+from phoenix_hypervisor.config.schema import COMMENTS, Schema, schemas
 
+_FORMATS = {
+    "ipv4": "IPv4 address",
+    "ipv6": "IPv6 address",
+    "ipv4network": "IPv4 subnet",
+    "ipv6network": "IPv6 subnet",
+}
+_CHOICE = re.compile(r"^\^\(([\w|-]+)\)\$$")
 _HEAD = """\
 # Configuration reference
 
@@ -20,19 +28,33 @@ for is not built yet, and `phoenix validate` says so. Words marked *old* still w
 def markdown(vocabulary: Vocabulary) -> str:
     """The whole reference: a chapter for each file, then one for the options of each feature."""
     out = [_HEAD]
-    told: set[str] = set()
+    told: dict[str, Schema] = {}
     for schema in schemas(vocabulary).values():
         definitions: dict[str, Schema] = schema["$defs"]
         out.append(f"## {schema['title']}\n")
         out.append(_sentence(schema))
-        out.append(_table(schema, definitions))
+        out.append(table(schema, definitions))
         for name in _reached(schema, definitions):
             if name not in told:
-                told.add(name)
-                out.append(f"### {_title(name)}\n")
-                out.append(_sentence(definitions[name]))
-                out.append(_table(definitions[name], definitions))
+                told[name] = definitions[name]
+                out.append(chapter(name, definitions))
+            elif told[name] != definitions[name]:
+                raise ValueError(f"two models of the files are called {name}: rename one")
     return "\n".join(part for part in out if part)
+
+
+def options(name: str, definitions: dict[str, Schema]) -> str:
+    """The words of one model as a table, then a chapter for each model that it uses."""
+    parts = [table(definitions[name], definitions)]
+    parts += [chapter(inner, definitions) for inner in _reached(definitions[name], definitions)]
+    return "\n".join(part for part in parts if part)
+
+
+def chapter(name: str, definitions: dict[str, Schema]) -> str:
+    """A heading, what the model is, and its words."""
+    about = definitions[name]
+    parts = [f"### {_title(name)}\n", _sentence(about), table(about, definitions)]
+    return "\n".join(part for part in parts if part)
 
 
 def _title(name: str) -> str:
@@ -68,7 +90,8 @@ def _sentence(schema: Schema) -> str:
     return f"{text}\n" if text else ""
 
 
-def _table(schema: Schema, definitions: dict[str, Schema]) -> str:
+def table(schema: Schema, definitions: dict[str, Schema]) -> str:
+    """Each word of a model with its type and limits, its default and its meaning."""
     required = schema.get("required", [])
     rows = ["| word | type | default | meaning |", "|---|---|---|---|"]
     words: dict[str, Schema] = schema.get("properties", {})
@@ -106,7 +129,7 @@ def _cell(text: str) -> str:
 def _type(about: Schema) -> str:
     if "$ref" in about and not about["$ref"].endswith("/JsonValue"):
         name = str(about["$ref"]).rpartition("/")[2]
-        return f"[{_title(name)}](#{_title(name).lower()})"
+        return f"[{_title(name)}](#{_title(name).lower().replace(' ', '-')})"
     if "enum" in about:
         return ", ".join(f"`{value}`" for value in about["enum"])
     if "const" in about:
@@ -127,13 +150,29 @@ def _plain(about: Schema) -> str:
         inside = about.get("items") or next(iter(about.get("prefixItems", [])), None)
         return f"list of {_type(inside)}" if inside else "list"
     if kind == "object":
-        inside = about.get("additionalProperties") or about.get("patternProperties", {}).get(
-            "^[1-9][0-9]*$"
-        )
-        return f"map of {_type(inside)}" if isinstance(inside, dict) else "map"
-    names = {"string": "text", "integer": "whole number", "boolean": "true, false"}
+        inside = about.get("additionalProperties") or _of_patterns(about)
+        return f"map of {_type(inside)}" if isinstance(inside, dict) and inside else "map"
+    if kind == "string":
+        return _text(about)
+    names = {"integer": "whole number", "boolean": "true, false"}
     shown = names.get(str(kind), str(kind) if isinstance(kind, str) else "any")
     return shown + _bounds(about)
+
+
+def _of_patterns(about: Schema) -> Schema | None:
+    """What a map holds whose keys have a form."""
+    patterns = about.get("patternProperties", {}).items()
+    return next((inside for pattern, inside in patterns if pattern != COMMENTS), None)
+
+
+def _text(about: Schema) -> str:
+    pattern = str(about.get("pattern", ""))
+    if choice := _CHOICE.match(pattern):
+        return ", ".join(f"`{value}`" for value in choice[1].split("|"))
+    shown = _FORMATS.get(str(about.get("format")), "text")
+    if pattern:
+        shown += f" like `{_cell(pattern)}`"
+    return shown + (f", at most {about['maxLength']} characters" if "maxLength" in about else "")
 
 
 def _bounds(about: Schema) -> str:

@@ -33,10 +33,12 @@ class Sizes:
     def of(self, guest: AnyEntry) -> Size:
         """One guest's sizes."""
         chain = [guest]  # the guest, its source, that one's source, …
+        seen = {_key(guest)}
         while (source := self._source(chain[-1])) is not None:
-            if source in chain or _key(source) in self._known:
+            if _key(source) in seen or _key(source) in self._known:
                 break
             chain.append(source)
+            seen.add(_key(source))
         for entry in reversed(chain):
             if _key(entry) not in self._known:
                 self._known[_key(entry)] = self._read(entry)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 Step = str | int
@@ -36,6 +37,8 @@ _BOUNDS = {
     "less_than_equal": ("le", "at most"),
 }
 _WRITE = {"ge": "write {:.12g} or more", "le": "write {:.12g} or less", "gt": "", "lt": ""}
+_LONGEST = 600
+"""Of a message or hint; the longest of our own, a list of all features, has half of it."""
 _NETS = {
     "ip_v4_address": "an IPv4 address, such as 10.0.0.5",
     "ip_v6_address": "an IPv6 address",
@@ -56,6 +59,12 @@ def is_sensitive(key: object) -> bool:
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
     """The known word that was most likely meant."""
+    return _nearest(word, tuple(known))
+
+
+@lru_cache(maxsize=1024)
+def _nearest(word: str, known: tuple[str, ...]) -> str | None:
+    """Kept, since a mistake is often made in every guest, and looking takes a millisecond."""
     by_lower = {other.lower(): other for other in reversed(known)}
     close = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None
@@ -69,6 +78,22 @@ def did_you_mean(word: str, known: Sequence[str], otherwise: str = "") -> str:
     if 0 < len(known) <= 10:  # noqa: PLR2004 - more than a line holds helps nobody
         return "known here: " + ", ".join(sorted(known))
     return otherwise
+
+
+def one_line(text: str) -> str:
+    """The text as one line of reasonable length in which nothing moves a terminal's cursor.
+
+    Characters that are not printed as themselves (line breaks, controls, marks that turn the
+    direction of writing) become escapes; of a long text the middle is left out.
+    """
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def show(value: Any, key: object = None) -> str:

@@ -36,6 +36,7 @@ class Features(Mapping[str, Feature[Any]]):
         return len(self._names)
 
 
+@cache
 def available() -> Features:
     """The features that there are. Names are known at once, without importing a feature."""
     return Features()

@@ -96,11 +96,14 @@ def lower(host: str | None) -> str | None:
 
 
 def normal(path: str) -> str:
-    """A route's path without a slash at its end. Raises `ConfigError` for one that can't be."""
+    """A route's path as Nginx compares it: with its % resolved, and without a slash at its end.
+
+    Raises `ConfigError` for one that can't be.
+    """
     reason = route_rule.refusal(path)
     if reason:
         raise ConfigError(f"a route's path can't be {path!r}: {reason}")
-    return path.rstrip("/") or "/"
+    return (route_rule.meant(path) or "").rstrip("/") or "/"
 
 
 def quote(text: str) -> str:
@@ -314,6 +317,11 @@ def _site(site: Static) -> list[str]:
     ]
 
 
+def _place(path: str) -> str:
+    """A location's path, in quotes where it holds what would end it."""
+    return path if re.fullmatch(r"[A-Za-z0-9._~@:+,!*/-]+", path) else quote(path)
+
+
 def _route(route: Proxied) -> list[str]:
     body = [f"include {CURRENT}/proxy.inc;"]
     if route.guard == "basic":
@@ -331,7 +339,9 @@ def _route(route: Proxied) -> list[str]:
         # The proxy's own credentials are none of the application's business.
         body += ['proxy_set_header Authorization "";']
     body += [f"proxy_pass http://{route.upstream};"]
-    places = ["^~ /"] if route.path == "/" else [f"= {route.path}", f"^~ {route.path}/"]
+    places = ["^~ /"]
+    if route.path != "/":
+        places = [f"= {_place(route.path)}", f"^~ {_place(route.path + '/')}"]
     lines: list[str] = []
     for place in places:
         lines += [f"location {place} {{", *(f"    {line}" for line in body), "}"]

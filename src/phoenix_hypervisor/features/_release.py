@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from phoenix_hypervisor.features._words import is_private
+from phoenix_hypervisor.model import staging
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
 
 IGNORED = frozenset(
@@ -42,14 +43,26 @@ def listed(folder: Path, home: Path) -> list[Path]:
     """The files below a folder that go into a guest; the folder itself where there are none.
 
     So a missing folder is still named to those who look whether it is there. `home` is the folder
-    of the configuration: raises `ConfigError` for a link that leads out of it.
+    of the configuration: raises `ConfigError` for a link that leads out of it, and for a name
+    that can't be told to a guest.
     """
     found = [
-        own(path, home)
+        own(_sayable(path, folder), home)
         for path in sorted(own(folder, home).rglob("*"))
         if (path.is_file() or path.is_symlink()) and not _left_out(path.relative_to(folder).parts)
     ]
     return [path for path in found if path.is_file()] or [folder]
+
+
+def _sayable(path: Path, folder: Path) -> Path:
+    """Raises `ConfigError` for a name that a manifest can't hold, or that is not UTF-8."""
+    name = str(path.relative_to(folder))
+    if any(char in "\n\r\\" or "\ud800" <= char <= "\udfff" for char in name):
+        raise ConfigError(
+            f"the file name {name!a} in {folder} holds a line break, a backslash or bytes "
+            "that are not UTF-8: rename the file"
+        )
+    return path
 
 
 def _left_out(parts: Iterable[str]) -> bool:
@@ -148,7 +161,7 @@ def upload(tree: Tree, base: str, digest: str, *, mode: str = "755") -> bool:
     from pyinfra.facts.server import Command
     from pyinfra.operations import files, server
 
-    target = f"{base}/releases/{digest}"
+    target = staging.release(base, digest)
     check = (
         f"cd {shlex.quote(target)} 2>/dev/null && "
         "sha256sum --check --status --strict ../$(basename $PWD).sha256 2>/dev/null "
@@ -157,7 +170,7 @@ def upload(tree: Tree, base: str, digest: str, *, mode: str = "755") -> bool:
     if host.get_fact(Command, command=check) == "intact":
         return False
     files.directory(name=f"Make {base}/releases", path=f"{base}/releases", mode=mode)
-    archive = f"{target}.tar.gz"
+    archive = staging.archive(base, digest)
     files.put(
         name=f"Upload {len(tree.files)} files for {base}",
         src=io.BytesIO(tree.pack()),
@@ -170,7 +183,7 @@ def upload(tree: Tree, base: str, digest: str, *, mode: str = "755") -> bool:
         dest=f"{target}.sha256",
         mode="600",
     )
-    new = f"{target}.new"
+    new = f"{target}{staging.NEW}"
     server.shell(
         name=f"Unpack release {digest} in {base}",
         commands=[

@@ -11,7 +11,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from phoenix_hypervisor.model.staging import NEW
+
 MARKERS = "/var/lib/phoenix/taking"
+_LOOK = "{{ sha256sum < {0} && stat -L -c '%a %U:%G' -- {0}; }} 2>/dev/null || true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +29,19 @@ class NewFile:
 
 
 def differing(files: Sequence[NewFile]) -> list[NewFile]:
-    """Those files that the guest has not, or with another content. Asks for checksums, not for
-    contents: some hold secrets. Must be called in a deploy function.
+    """Those files that the guest has not, or with another content, mode or owner. Asks for
+    checksums, not for contents: some hold secrets. Must be called in a deploy function.
     """
     from phoenix_hypervisor.features import _system
 
     return [
         file
         for file in files
-        if _system.ask(f"sha256sum < {shlex.quote(file.path)} 2>/dev/null || true").split()[:1]
-        != [hashlib.sha256(file.text.encode()).hexdigest()]
+        if _system.ask(_LOOK.format(shlex.quote(file.path))).split()
+        != [
+            hashlib.sha256(file.text.encode()).hexdigest(),
+            *("-", file.mode, f"{file.user}:{file.group}"),
+        ]
     ]
 
 
@@ -69,7 +75,7 @@ def take(
         return False
     for file in changed:
         _system.text_file(
-            f"{file.path}.new", file.text, mode=file.mode, user=file.user, group=file.group
+            f"{file.path}{NEW}", file.text, mode=file.mode, user=file.user, group=file.group
         )
     _system.run(
         f"Test and take {what}",
@@ -84,10 +90,10 @@ def script(
     """The shell script that `take` runs."""
     marker = shlex.quote(f"{MARKERS}/{what}")
     places = " ".join(shlex.quote(path) for path in (*paths, *links))
-    forward = [f"mv {shlex.quote(path + '.new')} {shlex.quote(path)}" for path in paths]
+    forward = [f"mv {shlex.quote(path + NEW)} {shlex.quote(path)}" for path in paths]
     forward += [
-        f"ln -sfn {shlex.quote(target)} {shlex.quote(path + '.new')}"
-        f" && mv -T {shlex.quote(path + '.new')} {shlex.quote(path)}"
+        f"ln -sfn {shlex.quote(target)} {shlex.quote(path + NEW)}"
+        f" && mv -T {shlex.quote(path + NEW)} {shlex.quote(path)}"
         for path, target in links.items()
     ]
     here = "\n".join(forward)

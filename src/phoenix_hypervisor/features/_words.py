@@ -30,6 +30,13 @@ HostName = Annotated[
 ]
 """A DNS name, or all names below one (`*.example.com`)."""
 
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+PlainHost = Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=253)]
+"""One DNS name (RFC 1123)."""
+
+OwnName = Annotated[PlainHost, StringConstraints(max_length=64)]
+"""What a host calls itself: Linux keeps 64 characters (HOST_NAME_MAX of limits.h)."""
+
 
 def is_private(part: str) -> bool:
     """Whether a part of a path is none of a guest's business: Git's data, Phoenix's secrets."""
@@ -61,7 +68,16 @@ RelativePath = Annotated[
 FolderBelow = Annotated[RelativePath, AfterValidator(_below)]
 """A folder inside the folder of the configuration files, which also hold secrets."""
 
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./+@-]*$")]
+
+def _straight(path: str) -> str:
+    if ".." in path.split("/"):
+        raise ValueError("the path must not hold ..: write where it leads to")
+    return path
+
+
+AbsolutePath = Annotated[
+    str, StringConstraints(pattern=r"^/[A-Za-z0-9_./+@-]*$"), AfterValidator(_straight)
+]
 """A path in the guest."""
 
 PackageName = Annotated[

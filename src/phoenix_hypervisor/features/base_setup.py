@@ -17,8 +17,9 @@ from phoenix_hypervisor.features._release import own
 from phoenix_hypervisor.features._words import (
     AbsolutePath,
     AddressOf,
-    HostName,
+    OwnName,
     PackageName,
+    PlainHost,
     PlainText,
     RelativePath,
     UserName,
@@ -47,31 +48,33 @@ _PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
 Certificate = Annotated[str, AfterValidator(_certificate)]
 
 
-class User(FeatureOptions):
+class Account(FeatureOptions):
     """A person or program that may log in."""
 
-    name: UserName
+    name: UserName = Field(description="The login name.")
     password_hash: Secret | None = Field(
         None, description="As crypt(3) makes it (`mkpasswd`); none: no password, keys only."
     )
     ssh_keys: tuple[PlainText, ...] = Field((), description="All that may log in; others go.")
     sudo: bool = Field(False, description="May become root; without a password, if it has none.")
-    groups: tuple[UserName, ...] = ()
-    shell: AbsolutePath = "/bin/bash"
-    uid: int | None = Field(None, ge=1, le=4294967294)
+    groups: tuple[UserName, ...] = Field((), description="More groups, which must be there.")
+    shell: AbsolutePath = Field("/bin/bash", description="The login shell.")
+    uid: int | None = Field(None, ge=1, le=4294967294, description="A user id of one's choice.")
 
 
 class BaseSetupOptions(FeatureOptions):
     """Options of `base_setup`."""
 
-    hostname: HostName | None = Field(None, description="Default: the guest's name.")
-    hosts: dict[HostName, IPv4Address | IPv6Address | AddressOf] = Field(
+    hostname: OwnName | None = Field(
+        None, description="Default: the guest's name. /etc/hosts has it with the `domain_name` too."
+    )
+    hosts: dict[PlainHost, IPv4Address | IPv6Address | AddressOf] = Field(
         {}, description="More names for /etc/hosts, each with an address or a guest."
     )
     timezone: TimeZone | None = Field(None, description="Default: the hypervisor's `timezone`.")
     locale: Locale = Field("C.UTF-8", description="Language of the system, such as en_US.UTF-8.")
     packages: tuple[PackageName, ...] = Field((), description="Debian packages to install.")
-    users: tuple[User, ...] = ()
+    users: tuple[Account, ...] = Field((), description="Who may log in, beside root.")
     hypervisor_users: bool = Field(True, description="Also the users of the hypervisor file.")
     ssh_server: bool = Field(False, description="Run OpenSSH, with keys only.")
     ca_certificates: Annotated[tuple[Certificate, ...], InFolder("", "file", or_text=PEM_START)] = (
@@ -116,7 +119,7 @@ class BaseSetup(Feature[BaseSetupOptions]):
         ]
         for user in users:
             try:
-                User.model_validate(user)
+                Account.model_validate(user)
             except ValidationError as error:
                 raise ConfigError(
                     f"the hypervisor file's user {user['name']!r} can't be made in "
@@ -142,7 +145,7 @@ class BaseSetup(Feature[BaseSetupOptions]):
         """Each part compares first, and changes only what differs."""
         from phoenix_hypervisor.features import _system
 
-        users = [*options.users, *map(User.model_validate, inside.inputs["users"])]
+        users = [*options.users, *map(Account.model_validate, inside.inputs["users"])]
         _system.install("ca-certificates", "tzdata", *_packages(options, users))
         _name(options, inside)
         _time_zone(options.timezone or inside.inputs["timezone"])
@@ -155,7 +158,7 @@ class BaseSetup(Feature[BaseSetupOptions]):
         _updates(options)
 
 
-def _packages(options: BaseSetupOptions, users: Sequence[User]) -> list[str]:
+def _packages(options: BaseSetupOptions, users: Sequence[Account]) -> list[str]:
     wanted = list(options.packages)
     if any(user.sudo for user in users):
         wanted.append("sudo")
@@ -275,7 +278,7 @@ def _certificates(wanted: Sequence[str], folder: Path) -> None:
         _system.run("Trust the certificates", "update-ca-certificates --fresh")
 
 
-def _user(user: User, password_hash: str | None) -> None:
+def _user(user: Account, password_hash: str | None) -> None:
     from pyinfra.operations import server
 
     from phoenix_hypervisor.features import _system
@@ -305,7 +308,7 @@ def _user(user: User, password_hash: str | None) -> None:
     _keys(user)
 
 
-def _keys(user: User) -> None:
+def _keys(user: Account) -> None:
     """Writes the keys as the user: root must not follow links that the user may have made."""
     from phoenix_hypervisor.features import _system
 
@@ -335,7 +338,7 @@ mv -T "$new" "$1/authorized_keys"
         )
 
 
-def _sudoers(users: Sequence[User]) -> None:
+def _sudoers(users: Sequence[Account]) -> None:
     from phoenix_hypervisor.features import _system
 
     wanted = {f"phoenix-{u.name}": sudo_rule(u) for u in users if u.sudo and u.name != "root"}
@@ -346,7 +349,7 @@ def _sudoers(users: Sequence[User]) -> None:
         _system.no_file(f"/etc/sudoers.d/{name}")
 
 
-def sudo_rule(user: User) -> str:
+def sudo_rule(user: Account) -> str:
     """A line for sudoers: who has no password can't be asked for it."""
     word = "ALL" if user.password_hash else "NOPASSWD: ALL"
     return f"{user.name} ALL=(ALL:ALL) {word}\n"

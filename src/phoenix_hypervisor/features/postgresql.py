@@ -54,18 +54,20 @@ SettingName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*(\.[a-
 class Role(FeatureOptions):
     """One role. What is left out of the list later stays in the database."""
 
-    name: SqlName
-    password: Secret | None = Field(None, description="None: whatever it is now.")
-    login: bool = True
-    createdb: bool = False
-    superuser: bool = False
+    name: SqlName = Field(description="Its name.")
+    password: Secret | None = Field(
+        None, description="Without it the role keeps the one that it has."
+    )
+    login: bool = Field(True, description="May log in.")
+    createdb: bool = Field(False, description="May make databases.")
+    superuser: bool = Field(False, description="May do everything.")
 
 
 class Database(FeatureOptions):
     """One database."""
 
-    name: SqlName
-    owner: SqlName | None = Field(None, description="A role; None: postgres, or as it is.")
+    name: SqlName = Field(description="Its name.")
+    owner: SqlName | None = Field(None, description="A role. Default: postgres, or as it is.")
     extensions: tuple[SqlName, ...] = Field((), description="Such as `vector` or `pg_trgm`.")
     locale: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]+$")] = Field(
         "C.UTF-8", description="Sorting and letter case, only when it is made."
@@ -78,9 +80,9 @@ class Database(FeatureOptions):
 class Allow(FeatureOptions):
     """A subnet that may connect beside the dependents."""
 
-    network: Network
-    databases: tuple[SqlName, ...] = ()
-    roles: tuple[SqlName, ...] = ()
+    network: Network = Field(description="The subnet, as `10.0.0.0/24`.")
+    databases: tuple[SqlName, ...] = Field((), description="Only these databases.")
+    roles: tuple[SqlName, ...] = Field((), description="Only as these roles.")
 
 
 def _allow(value: object) -> object:
@@ -90,29 +92,35 @@ def _allow(value: object) -> object:
 class Dumps(FeatureOptions):
     """Daily dumps of all databases."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="Whether there are dumps.")
     directory: AbsolutePath | None = Field(
         None,
         description="Default: the guest's volume named backup or backups, else "
         "/var/backups/postgresql.",
     )
-    at: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "03:15"
-    keep_days: int = Field(14, ge=1, le=3650)
+    at: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = Field(
+        "03:15", description="The time of day, in the guest's time zone."
+    )
+    keep_days: int = Field(14, ge=1, le=3650, description="How many days they are kept.")
 
 
 class PostgresqlOptions(FeatureOptions):
     """Options of `postgresql`."""
 
     version: int | None = Field(
-        None, ge=13, le=30, description="Major version; default: the distribution's own."
+        None,
+        ge=13,
+        le=30,
+        description="Major version. Default: the distribution's, which is 17 on Debian 13, 16 on "
+        "Ubuntu 24.04, 15 on Debian 12.",
     )
     repository: str = Field(
         "distribution",
         pattern="^(distribution|pgdg)$",
         description="`pgdg`: PostgreSQL's own packages, for versions that the distribution lacks.",
     )
-    roles: tuple[Role, ...] = ()
-    databases: tuple[Database, ...] = ()
+    roles: tuple[Role, ...] = Field((), description="Who may log in to the server.")
+    databases: tuple[Database, ...] = Field((), description="Databases, with their extensions.")
     allow: tuple[Annotated[Allow, BeforeValidator(_allow)], ...] = Field(
         (), description="Subnets (CIDR) that may connect, beside the guests that depend on it."
     )
@@ -120,7 +128,11 @@ class PostgresqlOptions(FeatureOptions):
     data_directory: AbsolutePath | None = Field(
         None, description="Where the data goes (a volume), decided when it is first installed."
     )
-    packages: tuple[PackageName, ...] = Field((), description="More packages, for extensions.")
+    packages: tuple[PackageName, ...] = Field(
+        (),
+        description="For extensions that need more; the packages of pgvector, PostGIS, pg_cron, "
+        "pg_partman and pgAudit are known.",
+    )
     dumps: Dumps = Dumps()
 
 

@@ -44,7 +44,9 @@ UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~%/?=&+-]*$")
 class Git(FeatureOptions):
     """A repository that the guest fetches."""
 
-    url: Annotated[str, StringConstraints(pattern=r"^(https?|ssh|git|file)://[^\s'\\-][^\s'\\]*$")]
+    url: Annotated[
+        str, StringConstraints(pattern=r"^(https?|ssh|git|file)://[^\s'\\-][^\s'\\]*$")
+    ] = Field(description="Where it is.")
     ref: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$")] = Field(
         "HEAD", description="A branch, tag or commit, looked up when the guest is configured."
     )
@@ -74,11 +76,13 @@ class PythonApiServiceOptions(FeatureOptions):
         description="Pinned packages, uvicorn among them; null: install the source as a package.",
     )
     packages: tuple[PackageName, ...] = Field((), description="Debian packages that it needs.")
-    python: Annotated[str, StringConstraints(pattern=r"^python3(\.[0-9]+)?$")] = "python3"
+    python: Annotated[str, StringConstraints(pattern=r"^python3(\.[0-9]+)?$")] = Field(
+        "python3", description="The interpreter, and Debian's package of it."
+    )
     host: IPv4Address | IPv6Address | None = Field(
         None, description="The address to listen on; default: all."
     )
-    port: Port = 8000
+    port: Port = Field(8000, description="TCP port.")
     workers: int = Field(1, ge=1, le=64, description="Processes.")
     user: UserName | None = Field(None, description="Default: one of its own, named as it is.")
     environment: dict[EnvironmentName, str | Secret | AddressOf] = Field(
@@ -90,7 +94,7 @@ class PythonApiServiceOptions(FeatureOptions):
     graceful_s: int = Field(
         30, ge=1, le=3600, description="How long a restart waits for open requests."
     )
-    keep_releases: int = Field(3, ge=1, le=100)
+    keep_releases: int = Field(3, ge=1, le=100, description="Older ones are removed.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

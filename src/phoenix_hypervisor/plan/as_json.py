@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from phoenix_hypervisor import __version__
-from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.change import Action, Change, FieldChange, Impact, Step
+from phoenix_hypervisor.model.change import Change
 from phoenix_hypervisor.model.errors import PlanStale, UsageError
 from phoenix_hypervisor.model.plan import Plan
 
@@ -39,19 +38,11 @@ def load(document: Any) -> Plan:
             f"this plan was saved by phoenix {document.get('version')}, and this is {__version__}",
             hint="make it again with `phoenix plan --out FILE`",
         )
+    from phoenix_hypervisor.plan import saved
+
     try:
-        return Plan(
-            stack=document["stack"],
-            driver=document["driver"],
-            changes=tuple(_load_change(one) for one in document["changes"]),
-            unmanaged=tuple(Address(one) for one in document["unmanaged"]),
-            refusals=tuple(document["refusals"]),
-            notes=tuple(document["notes"]),
-            kept=tuple(Address(one) for one in document["kept"]),
-            estimate_s=float(document["estimate_s"]),
-            basis=dict(document["basis"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        return saved.read(document)
+    except ValueError as error:
         raise UsageError(
             f"the saved plan is damaged: {error}",
             hint="make it again with `phoenix plan --out FILE`",
@@ -70,13 +61,36 @@ def refuse_if_moved(saved: Plan, now: Plan) -> None:
         )
 
 
+def refuse_if_edited(saved: Plan, now: Plan) -> None:
+    """Raises `UsageError` where the plan does something else than the one that is made now.
+
+    For two plans of the same world with the same options: they only differ if one was edited.
+    """
+    if edited := _differing(saved, now):
+        raise UsageError(
+            f"the saved plan is not as it was made: {', '.join(edited)}",
+            hint="make it again with `phoenix plan --out FILE`",
+        )
+
+
+def _differing(saved: Plan, now: Plan) -> list[str]:
+    """Addresses that the two do something else to, whatever they say about it."""
+    both = [{change.address: _doing(change) for change in plan.changes} for plan in (saved, now)]
+    return sorted(a for a in {**both[0], **both[1]} if both[0].get(a) != both[1].get(a))
+
+
+def _doing(change: Change) -> tuple[object, ...]:
+    steps = [(step.id, step.name, step.after) for step in change.steps]
+    return (change.action, change.impact, change.fields, steps)
+
+
 def _moved(saved: Plan, now: Plan) -> Sequence[str]:
     if (saved.stack, saved.driver) != (now.stack, now.driver):
         return [f"the target ({saved.stack} on {saved.driver}: now {now.stack} on {now.driver})"]
     keys = sorted({*saved.basis, *now.basis})
     differing = [key for key in keys if saved.basis.get(key) != now.basis.get(key)]
     sides = {"files": "what the files say", "live": "what is really there"}
-    return [f"{key.split()[1]} ({sides[key.split()[0]]})" for key in differing]
+    return [f"{address} ({sides[side]})" for side, address in map(str.split, differing)]
 
 
 def _change(change: Change) -> dict[str, Any]:
@@ -94,21 +108,3 @@ def _change(change: Change) -> dict[str, Any]:
             for s in change.steps
         ],
     }
-
-
-def _load_change(one: Any) -> Change:
-    address = Address(one["address"])
-    return Change(
-        address=address,
-        name=one["name"],
-        action=Action(one["action"]),
-        impact=Impact(one["impact"]),
-        fields=tuple(FieldChange(f["path"], f["before"], f["after"]) for f in one["fields"]),
-        reason=one["reason"],
-        after=tuple(Address(a) for a in one["after"]),
-        estimate_s=float(one["estimate_s"]),
-        steps=tuple(
-            Step(s["id"], address, s["name"], tuple(s["after"]), s["estimate_s"])
-            for s in one["steps"]
-        ),
-    )

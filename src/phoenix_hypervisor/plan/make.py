@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property, partial
 
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
@@ -34,7 +35,7 @@ def make(desired: Desired, observed: Observed, driver: Driver, options: Options)
         notes=(*driver.remarks(part), *gone.notes),
         kept=tuple(gone.kept),
         estimate_s=graph.duration(changes),
-        basis=_basis(desired, observed, driver, options),
+        basis=_Basis(desired, observed, driver, options),
     )
 
 
@@ -161,6 +162,28 @@ def changes_of(
 def _unmanaged(desired: Desired, observed: Observed) -> tuple[Address, ...]:
     foreign = (a for a, seen in observed.guests.items() if seen.stack != desired.stack)
     return tuple(sorted(foreign, key=addresses.order))
+
+
+class _Basis(Mapping[str, str]):
+    """What a plan was made from. Digested when it is asked for: only a saved plan needs it."""
+
+    def __init__(
+        self, desired: Desired, observed: Observed, driver: Driver, options: Options
+    ) -> None:
+        self._digest = partial(_basis, desired, observed, driver, options)
+
+    @cached_property
+    def _found(self) -> dict[str, str]:
+        return self._digest()
+
+    def __getitem__(self, key: str) -> str:
+        return self._found[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 def _basis(

@@ -19,6 +19,8 @@ _COLOURS = {
     Action.STOP: "yellow",
     Action.CONFIGURE: "cyan",
     Action.ADOPT: "cyan",
+    Action.SNAPSHOT: "cyan",
+    Action.ROLLBACK: "red",
 }
 _IMPACTS = {
     Impact.LIVE: "live",
@@ -34,6 +36,8 @@ _TO_DO = {
     Action.STOP: "to stop",
     Action.CONFIGURE: "to configure",
     Action.ADOPT: "to adopt",
+    Action.SNAPSHOT: "with a snapshot to take or delete",
+    Action.ROLLBACK: "to roll back",
 }
 _NEW = {
     "source": "from {}",

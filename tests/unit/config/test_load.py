@@ -174,7 +174,10 @@ def test_secrets_without_a_value_are_told_once(tmp_path, vocabulary):
     ]
     assert not load(tmp_path, vocabulary, known_secrets=lambda _: True).problems[1:]
     (tmp_path / ".phoenix-secrets.env").chmod(0o644)
-    assert not Secrets(tmp_path, {}).has("PASSWORD")
+    loaded = load(tmp_path, vocabulary, known_secrets=Secrets(tmp_path, {}).has)
+    (told,) = [p for p in loaded.problems if "may have no value" in p.message]
+    assert "can be read by others" in told.message
+    assert told.hint == f"chmod 600 {tmp_path / '.phoenix-secrets.env'}"
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from tests.unit.features.guests import desired, guest
 
 from phoenix_hypervisor.features.base_setup import (
+    Account,
     BaseSetup,
     BaseSetupOptions,
-    User,
     certificates,
     host_lines,
     host_name,
@@ -68,7 +68,7 @@ def test_inputs_are_what_the_host_says() -> None:
     assert got["timezone"] == "Etc/UTC"
     assert got["hosts"] == {"db": "10.0.0.2", "x": "10.9.9.9"}
     assert [user["name"] for user in got["users"]] == ["ada"]
-    assert User.model_validate(got["users"][0]).sudo
+    assert Account.model_validate(got["users"][0]).sudo
     none = BaseSetupOptions(hypervisor_users=False)
     assert BASE.inputs(none, guest(1, "a"), desired(host=host))["users"] == []
 
@@ -87,8 +87,8 @@ def test_names() -> None:
 
 
 def test_who_has_no_password_is_not_asked_for_it() -> None:
-    assert sudo_rule(User(name="a", sudo=True)) == "a ALL=(ALL:ALL) NOPASSWD: ALL\n"
-    known = User(name="a", sudo=True, password_hash=Secret(name="H"))
+    assert sudo_rule(Account(name="a", sudo=True)) == "a ALL=(ALL:ALL) NOPASSWD: ALL\n"
+    known = Account(name="a", sudo=True, password_hash=Secret(name="H"))
     assert sudo_rule(known) == "a ALL=(ALL:ALL) ALL\n"
 
 

@@ -44,6 +44,12 @@ def test_a_route_covers_its_path_and_what_is_below_it_only() -> None:
     assert "return 404;" in text
 
 
+def test_a_paths_escapes_are_resolved_as_nginx_compares_it() -> None:
+    text = servers({}, {"path": "/a%20b%3b%7Bc/", "upstream": "10.0.0.9:1"})
+    assert 'location = "/a b;{c" {' in text
+    assert 'location ^~ "/a b;{c/" {' in text
+
+
 def test_a_route_of_every_host_stands_in_every_block() -> None:
     text = servers(
         {"sites": [{"name": "a", "host": "a.test"}, {"name": "b", "host": ["b.test", "c.test"]}]},

@@ -99,3 +99,21 @@ def test_switch_and_prune_keep_the_current_and_the_newest(tmp_path: Path) -> Non
     subprocess.run([*sh, prune_script(str(tmp_path), 2)], check=True)
     left = sorted(path.name for path in (tmp_path / "releases").iterdir())
     assert left == ["aaaa", "aaaa.sha256", "dddd", "dddd.sha256"]
+
+
+@pytest.mark.parametrize("name", [b"a\nb", b"a\\b", b"d/a\rb", b"\xff"])
+def test_a_name_that_no_manifest_holds_is_refused_before_anything_is_done(
+    tmp_path: Path, name: bytes
+) -> None:
+    path = os.path.join(os.fsencode(tmp_path), name)  # noqa: PTH118 - of bytes
+    Path(os.fsdecode(path)).parent.mkdir(exist_ok=True)
+    Path(os.fsdecode(path)).touch()
+    with pytest.raises(ConfigError, match="rename the file"):
+        listed(tmp_path, tmp_path)
+
+
+def test_other_strange_names_are_right(tmp_path: Path) -> None:
+    names = ["-rf", "a b", "'\"$(x)`", "e\u0301 \U0001f9d1\u200d\U0001f680", "a\tb"]
+    for name in names:
+        (tmp_path / name).touch()
+    assert {path.name for path in listed(tmp_path, tmp_path)} == set(names)

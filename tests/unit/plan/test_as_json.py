@@ -24,7 +24,7 @@ from phoenix_hypervisor.model.address import lxc, storage
 from phoenix_hypervisor.model.errors import PlanStale, UsageError
 from phoenix_hypervisor.model.observed import Observed, SeenResource
 from phoenix_hypervisor.model.plan import Plan
-from phoenix_hypervisor.plan.as_json import dump, load, refuse_if_moved
+from phoenix_hypervisor.plan.as_json import dump, load, refuse_if_edited, refuse_if_moved
 
 BASE = template(900)
 WEB = clone(101, BASE)
@@ -102,6 +102,10 @@ def with_change(**words: Any) -> dict[str, Any]:
     return document
 
 
+def step(ident: str, *after: str) -> dict[str, Any]:
+    return {"id": ident, "name": "start", "after": list(after), "estimate_s": 1.0}
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -113,6 +117,16 @@ def with_change(**words: Any) -> dict[str, Any]:
         with_change(impact="none"),
         with_change(fields=[{"path": "memory_mb"}]),
         with_change(steps=[{}]),
+        with_change(steps=[]),
+        with_change(address="lxc"),
+        with_change(reason={"a": 1}),
+        with_change(steps=[step("a", "b")]),
+        with_change(steps=[step("a", "a")]),
+        with_change(steps=[step("a"), step("a")]),
+        with_change(steps=[step("a", "b"), step("b", "a")]),
+        dump(PLAN) | {"basis": {"files": "x"}},
+        dump(PLAN) | {"basis": {"all lxc/101": "x"}},
+        dump(PLAN) | {"estimate_s": float("nan")},
     ],
 )
 def test_a_damaged_plan(document: Any) -> None:
@@ -179,3 +193,28 @@ def test_a_pool_went() -> None:
 def test_another_target() -> None:
     assert moved(replace(now(), driver="sim")) == ("the target (lab on incus: now lab on sim)",)
     assert moved(replace(now(), stack="prod")) == ("the target (lab on incus: now prod on incus)",)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"action": "delete"},
+        {"impact": "live"},
+        {"fields": []},
+        {"steps": [step("lxc/102:delete")]},
+        {"address": "lxc/103"},
+    ],
+)
+def test_an_edited_plan_is_refused(edit: dict[str, Any]) -> None:
+    document = through_text(dump(PLAN))
+    (remade,) = (one for one in document["changes"] if one["address"] == "lxc/102")
+    remade |= edit
+    with pytest.raises(UsageError, match="not as it was made: lxc/102"):
+        refuse_if_edited(load(document), PLAN)
+
+
+def test_estimates_and_reasons_may_differ() -> None:
+    document = through_text(dump(PLAN))
+    document["estimate_s"] = document["changes"][0]["estimate_s"] = 99
+    document["changes"][0]["reason"] = "another"
+    refuse_if_edited(load(document), PLAN)

@@ -111,7 +111,8 @@ def test_stop_start_and_adopt_have_their_signs() -> None:
     assert signs == [[action.symbol, action.value] for action in Action]
     assert lines[-1] == (
         "1 to create, 1 to update, 1 to replace, 1 to delete, 1 to start, 1 to stop, "
-        "1 to configure, 1 to adopt; about 1 s."
+        "1 to configure, 1 to adopt, 1 with a snapshot to take or delete, 1 to roll back; "
+        "about 1 s."
     )
 
 

@@ -122,4 +122,4 @@ def steps(key: str) -> tuple[str | int, ...]:
     """The step in the file to an entry that `Keyed` read: of a map, of a list, or by itself."""
     if key == "":
         return ()
-    return (int(key),) if key.isdigit() else (key,)
+    return (int(key),) if key.isascii() and key.isdigit() else (key,)

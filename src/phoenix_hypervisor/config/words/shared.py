@@ -8,6 +8,7 @@ from phoenix_hypervisor.config.words.base import Later, Old, Words, wrong
 from phoenix_hypervisor.config.words.values import (
     AbsolutePath,
     GuestId,
+    GuestName,
     HostName,
     Mac,
     Networks,
@@ -203,7 +204,7 @@ class HighAvailability(Words):
 class GuestWords(Words):
     """What containers and virtual machines have in common."""
 
-    name: HostName | None = Field(None, description="Its name, and its host name inside.")
+    name: GuestName | None = Field(None, description="Its name, and its host name inside.")
     description: str | None = Field(None, description="A note for people, shown beside it.")
     node: HostName | None = Field(
         None, description="The node of the cluster it is to live on; where missing: where it is."

@@ -1,11 +1,11 @@
 """Types of single values: what each may look like, and how to mend one that doesn't."""
 
 import re
-from ipaddress import ip_address, ip_interface
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from phoenix_hypervisor.config.ip import ip_address, ip_interface
 from phoenix_hypervisor.config.words.base import without_comments, wrong
 from phoenix_hypervisor.model import route
 
@@ -43,6 +43,16 @@ def _name(text: str) -> str:
 
 HostName = Annotated[str, AfterValidator(_name)]
 """Labels of letters, digits and `-`, joined by dots (RFC 1123)."""
+
+
+def _own_name(text: str) -> str:
+    if len(_name(text)) > 64:  # noqa: PLR2004 - HOST_NAME_MAX, see limits.h(0p)
+        raise wrong(f"`{text}` is too long for a host's own name", "at most 64 characters")
+    return text
+
+
+GuestName = Annotated[str, AfterValidator(_own_name)]
+"""What a guest is called, and calls itself: Linux keeps 64 characters."""
 
 
 def _bridge(text: str) -> str:
@@ -114,7 +124,7 @@ def shaped(pattern: str, what: str, hint: str) -> Any:
     def read(text: str) -> str:
         if not form.fullmatch(text):
             raise wrong(f"`{text}` is not {what}", hint)
-        return text
+        return _plain(text)
 
     return AfterValidator(read)
 
