@@ -1,5 +1,5 @@
 # `make up` and `make test` install what they need; everything else uses the same .venv.
-.PHONY: up down test test-long test-pve check bench docs lock help
+.PHONY: up down test test-long test-pve check bench fuzz docs lock help
 
 help:           ## shows this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -33,11 +33,21 @@ bench:          ## the measurements of docs/benchmarks.md
 	@lab/incus.sh
 	.venv/bin/python -m tests.bench
 
-docs:           ## writes the generated parts of docs/ and the schemas
-	@lab/venv.sh
-	.venv/bin/python docs/generate.py
+SECONDS ?= 300
+fuzz:           ## fuzzes all readers of files for SECONDS (300); goes on where the last run ended
+	@lab/fuzz.sh
+	.venv/bin/python -m tests.fuzz --seconds $(SECONDS)
 
-lock:           ## pins the newest versions, with hashes, in requirements.txt
+docs:           ## writes the generated parts of docs/ and the schemas, and builds the site
+	@lab/docs.sh
+
+lock:           ## pins the newest versions, with hashes, in the requirements files
 	.venv/bin/pip-compile --quiet --strip-extras --extra dev --generate-hashes \
 	    --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
 	    --output-file requirements.txt pyproject.toml
+	echo mkdocs-material | .venv/bin/pip-compile --quiet --strip-extras --generate-hashes \
+	    --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
+	    --output-file requirements-docs.txt -
+	echo atheris | .venv/bin/pip-compile --quiet --strip-extras --generate-hashes \
+	    --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
+	    --output-file requirements-fuzz.txt -
