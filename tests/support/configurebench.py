@@ -10,6 +10,7 @@ from tests.support.probe_features import FEATURES, ProbeOptions
 
 from phoenix_hypervisor.configure import Configurator, ConfigureResult, fingerprints
 from phoenix_hypervisor.model.desired import Desired, FeatureUse, Guest, Script
+from phoenix_hypervisor.model.drift import GuestDrift
 from phoenix_hypervisor.model.errors import SecretMissing
 from phoenix_hypervisor.shell import Shell
 
@@ -88,6 +89,19 @@ class ConfigureBench:
             return await configurator.configure(
                 guest, desired, self.way_in, prints, self.tell, everything=everything
             )
+
+    async def _examine(self, *uses: Use, script: Script | None = None) -> GuestDrift:
+        guest = self.using(*uses, script=script)
+        desired = self.desired(guest)
+        prints = fingerprints(
+            guest, desired, FEATURES, self.folder, lambda each: each.reveal(secret)
+        )
+        async with self.configurator() as configurator:
+            return await configurator.examine(guest, desired, self.way_in, prints, self.tell)
+
+    def examine(self, *uses: Use, script: Script | None = None) -> GuestDrift:
+        """What differs in the guest."""
+        return asyncio.run(self._examine(*uses, script=script))
 
     def run(self, *uses: Use, **more: Any) -> ConfigureResult:
         """The same from a plain test."""

@@ -29,6 +29,7 @@ from phoenix_hypervisor.model.desired import (
     Pool,
     Target,
 )
+from phoenix_hypervisor.model.drift import FeatureDrift, GuestDrift
 from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.errors import ConfigureFailed, SecretMissing
 
@@ -142,6 +143,31 @@ class Bench:
                 )
 
         return asyncio.run(work())
+
+    def examine(
+        self, name: str, feature: str, options: Mapping[str, Any] | None = None
+    ) -> FeatureDrift:
+        """What differs of one feature, asked in a worker that changes nothing."""
+        found = features.available()[feature]
+        use = FeatureUse(feature, found.options.model_validate(options or {}))
+        self.change(name, features=(use,))
+        guest, known = self.guests[name], {feature: found}
+
+        async def work() -> GuestDrift:
+            async with self._driver() as driver:
+                way_in = await driver.way_in(guest.address)
+            async with Configurator(
+                features=known, secrets=self.secret, folder=self.folder, run_id="l", limit_s=120
+            ) as configurator:
+                prints = fingerprints(
+                    guest, self.desired, known, self.folder, lambda s: s.reveal(self.secret)
+                )
+                return await configurator.examine(
+                    guest, self.desired, way_in, prints, self.told.append
+                )
+
+        (drift,) = asyncio.run(work()).features
+        return drift
 
     def refused(self, name: str, feature: str, options: Mapping[str, Any]) -> str:
         """All that a deploy says that must fail."""

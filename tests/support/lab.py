@@ -54,12 +54,12 @@ def clear(name: str) -> None:
     projects = {project["name"] for project in query("/1.0/projects?recursion=1")}
     if name in projects:
         for instance in query(f"/1.0/instances?recursion=1&project={name}"):
-            incus("delete", "--force", "--project", name, instance["name"])
+            _delete_instance(name, instance["name"])
     pools = {pool["name"] for pool in query("/1.0/storage-pools?recursion=1")}
     if name in pools:
         volumes = query(f"/1.0/storage-pools/{name}/volumes?recursion=1&all-projects=true")
         for volume in volumes:
-            if volume["type"] == "custom":
+            if volume["type"] == "custom" and "/" not in volume["name"]:  # else a snapshot of one
                 project = f"--project={volume['project']}"
                 incus("storage", "volume", "delete", project, name, volume["name"])
     if name in projects:
@@ -69,6 +69,18 @@ def clear(name: str) -> None:
     networks = {network["name"] for network in query("/1.0/networks?recursion=1")}
     if name in networks:
         _delete_network(name)
+
+
+def _delete_instance(project: str, name: str) -> None:
+    """One that is starting or ending just now can't be stopped: then it is tried again."""
+    for _ in range(_TRIES - 1):
+        incus("delete", "--force", "--project", project, name, check=False)
+        if name not in {
+            one["name"] for one in query(f"/1.0/instances?recursion=1&project={project}")
+        }:
+            return
+        time.sleep(0.5)
+    incus("delete", "--force", "--project", project, name)
 
 
 def _delete_network(name: str) -> None:

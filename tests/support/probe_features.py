@@ -118,6 +118,8 @@ class Odd(Feature[ProbeOptions]):
                 time.sleep(600)
             case "fact fails":
                 host.get_fact(Command, command="echo gathering; echo no such thing >&2; exit 9")
+            case "fact is slow":
+                host.get_fact(Command, command="sleep 271")
             case "wrong arguments":
                 wrong: Any = files.file
                 wrong(path="/etc/odd", nonsense=True)

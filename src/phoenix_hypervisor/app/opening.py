@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from phoenix_hypervisor import drivers, features
+from phoenix_hypervisor.app import hiding
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.config.desire import stack_name
 from phoenix_hypervisor.config.folder import FILES
@@ -14,6 +15,7 @@ from phoenix_hypervisor.config.load import Loaded, Vocabulary, load
 from phoenix_hypervisor.config.secrets import Secrets
 from phoenix_hypervisor.model.desired import Desired, Target
 from phoenix_hypervisor.model.errors import ConfigError
+from phoenix_hypervisor.model.redact import Redactor
 from phoenix_hypervisor.verify import checks as check_kinds
 
 
@@ -38,21 +40,23 @@ async def session(
     on: str | None,
     environ: Mapping[str, str],
     given: Mapping[str, Any] | None = None,
+    redactor: Redactor | None = None,
 ) -> AsyncIterator[Session]:
     """Opens a folder on its target. Raises `ConfigError` with all problems of bad files.
 
     `given` are fields of `Target` from the command line, which go before the folder's; with them
-    (also with none of them) a folder without any file will do: then nothing is wanted.
+    (also with none of them) a folder without any file will do: then nothing is wanted. `redactor`
+    learns every secret that the session uses; no error leaves it with one.
     """
+    secrets = Secrets(folder.absolute(), environ, redactor)
     if given is None or any((folder / name).exists() for name in FILES):
-        loaded = read(folder, on, environ)
+        loaded = load(folder, vocabulary(), on=on, known_secrets=secrets.has)
         if loaded.desired is None:
             raise ConfigError(f"the files in {folder} have errors", loaded.problems)
         desired, problems = _with_feature_checks(loaded.desired), loaded.problems
     else:
         desired, problems = Desired(folder, stack_name(folder.resolve().name)), ()
     desired = replace(desired, target=replace(desired.target, **(given or {})))
-    secrets = Secrets(desired.folder, environ)
     driver = drivers.open_driver(
         drivers.chosen(desired.target, on, given),
         desired.target,
@@ -61,7 +65,7 @@ async def session(
         folder=desired.folder,
         reveal=secrets.lookup,
     )
-    async with driver as opened:
+    async with hiding.errors(secrets.redactor), driver as opened:
         yield Session(desired, opened, secrets, problems)
 
 
@@ -85,5 +89,5 @@ def _with_feature_checks(desired: Desired) -> Desired:
             for spec in known[use.name].checks(use.options, guest)
             for kind, options in spec.items()
         ]
-        guests[address] = replace(guest, checks=(*guest.checks, *added))
+        guests[address] = replace(guest, checks=(*guest.checks, *added)) if added else guest
     return replace(desired, guests=guests)

@@ -9,29 +9,32 @@ import asyncio
 import getpass
 import time
 import uuid
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from phoenix_hypervisor import features, observe
+from phoenix_hypervisor.app import hiding, leftovers
 from phoenix_hypervisor.app.health import Health
 from phoenix_hypervisor.app.naming import Named, pick
 from phoenix_hypervisor.apply.means import Means
 from phoenix_hypervisor.apply.walk import Walk
 from phoenix_hypervisor.config.secrets import Secrets
 from phoenix_hypervisor.configure import fingerprint
+from phoenix_hypervisor.configure.plain import secrets_in
 from phoenix_hypervisor.configure.runner import Configurator
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest
-from phoenix_hypervisor.model.driver import Driver, Run, Tell
+from phoenix_hypervisor.model.driver import BrokenOff, Driver, Run, Tell
 from phoenix_hypervisor.model.errors import PhoenixError, UsageError
 from phoenix_hypervisor.model.event import Emit, Event, EventKind, Failure, Report
 from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.model.problem import Problem
+from phoenix_hypervisor.model.redact import Redactor
 from phoenix_hypervisor.plan import adopt as adopting
 from phoenix_hypervisor.plan import make as planning
-from phoenix_hypervisor.plan.as_json import refuse_if_moved
+from phoenix_hypervisor.plan.as_json import refuse_if_edited, refuse_if_moved
 from phoenix_hypervisor.plan.options import Options
 from phoenix_hypervisor.verify import run as verify
 from phoenix_hypervisor.verify.place import GuestPlace
@@ -48,6 +51,8 @@ class Session:
     secrets: Secrets
     warnings: tuple[Problem, ...]
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    broken_off: Sequence[BrokenOff] = ()
+    """Runs that held the stack before and were killed; known once it is held."""
 
     async def plan(self, options: Options) -> tuple[Plan, Observed]:
         """What would change, and the look that it was made from."""
@@ -83,9 +88,13 @@ class Session:
         return frozenset(seen.address for seen in there if seen and seen.stack is None)
 
     async def renew(self, saved: Plan, options: Options) -> tuple[Plan, Observed]:
-        """The saved plan, if the world is still as it was. Raises `PlanStale`."""
+        """The saved plan, if the world is still as it was.
+
+        Raises `PlanStale`; `UsageError` for a plan that was edited.
+        """
         now, observed = await self.plan(options)
         refuse_if_moved(saved, now)
+        refuse_if_edited(saved, now)
         return saved, observed
 
     async def apply(
@@ -98,7 +107,12 @@ class Session:
         reconfigure: frozenset[Address] = frozenset(),
         then_verify: frozenset[Address] | None = None,
     ) -> Report:
-        """Applies exactly this plan. `then_verify`: guests to check afterwards (None: all)."""
+        """Applies exactly this plan. `then_verify`: guests to check afterwards (None: all).
+
+        No secret's value is in an event, in the report or in an error.
+        """
+        hide = self.secrets.redactor
+        emit = hiding.events(emit, hide)
         configurator = Configurator(
             features=features.available(),
             secrets=self.secrets.lookup,
@@ -107,6 +121,8 @@ class Session:
             limit_s=_CONFIGURE_LIMIT_S,
         )
 
+        found = await leftovers.end(self.driver, self.desired.stack, observed, self.broken_off)
+
         async def configure(guest: Guest, tell: Tell) -> str | None:
             parts = self._parts(guest)
             if not self.driver.has_inside:
@@ -114,9 +130,10 @@ class Session:
                 return fingerprint.overall(parts)
             way_in = await self.driver.way_in(guest.address)
             everything = guest.address in reconfigure
-            await configurator.configure(
+            done = await configurator.configure(
                 guest, self.desired, way_in, parts, tell, everything=everything
             )
+            found.extend(f"{guest.address}: {words}" for words in done.found)
             return fingerprint.overall(parts)
 
         recorded = any(step.name == "record" for change in plan.changes for step in change.steps)
@@ -130,8 +147,15 @@ class Session:
                 parallel,
                 fingerprints=self._fingerprints() if recorded else {},
             )
-            report = await Walk(plan, means, emit).run()
-        return await self._verify(plan, report, emit, then_verify) if report.ok else report
+            report = replace(await Walk(plan, means, emit).run(), found=tuple(found))
+            report = hiding.report(report, hide)
+        if not report.ok:
+            return report
+        try:
+            report = await self._verify(plan, report, emit, then_verify)
+            return hiding.report(report, hide)
+        except asyncio.CancelledError:
+            return replace(report, ok=False, interrupted=True)
 
     async def health(self, addresses: Iterable[Address] = ()) -> list[Health]:
         """Every guest (or these, of the files) with the answers of its checks, asked now."""
@@ -155,10 +179,12 @@ class Session:
                     found[address] = urls[0]
         return found
 
-    def hold(self, command: str) -> AbstractAsyncContextManager[None]:
-        """Keeps other applies away from the stack."""
+    @asynccontextmanager
+    async def hold(self, command: str) -> AsyncIterator[None]:
+        """Keeps other applies away from the stack, and learns which were killed. `StackBusy`."""
         run = Run(self.run_id, getpass.getuser(), command)
-        return self.driver.hold(self.desired.stack, run)
+        async with self.driver.hold(self.desired.stack, run) as self.broken_off:
+            yield
 
     def resolve(self, words: Sequence[str]) -> frozenset[Address]:
         """Addresses, ids or names of the files' guests. Raises `UsageError` with what is there."""
@@ -210,7 +236,7 @@ class Session:
 
     async def _wait(self, guest: Guest, tell: Tell) -> None:
         async with GuestPlace(
-            self.driver, guest.address, self.secrets.lookup, ip=guest.ip
+            self.driver, guest.address, self.secrets.lookup, ip=guest.ip, run=self.run_id
         ) as place:
             await verify.wait(guest.checks, place, tell)
 
@@ -224,7 +250,18 @@ class Session:
             return health
         async with GuestPlace(self.driver, address, self.secrets.lookup, ip=guest.ip) as place:
             answers = await verify.ask(guest.checks, place)
-        return replace(health, answers=tuple(answers))
+        hide = self.hiding(address)
+        redacted = tuple((check, hiding.outcome(one, hide)) for check, one in answers)
+        return replace(health, answers=redacted)
+
+    def hiding(self, address: Address) -> Redactor:
+        """What takes a guest's secrets out of a text, also those that stand in the files."""
+        guest = self.desired.guests.get(address)
+        if guest is not None:
+            env = dict(guest.script.env) if guest.script else {}
+            for secret in secrets_in([use.options for use in guest.features], env):
+                self.secrets.redactor.add(secret.literal or "")
+        return self.secrets.redactor
 
     async def _verify(
         self, plan: Plan, report: Report, emit: Emit, wanted: frozenset[Address] | None

@@ -1,5 +1,6 @@
 """Shows a plan, asks, applies it with live progress, and tells how it ended."""
 
+import shlex
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from phoenix_hypervisor.cli._context import EXIT_FAILED, EXIT_INTERRUPTED, Context
+from phoenix_hypervisor.cli._interrupt import asking
 from phoenix_hypervisor.cli._progress import progress
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.errors import UsageError
@@ -31,20 +33,28 @@ async def carry_out(
     parallel: int,
     options: "Options",
     verify: bool = True,
+    question: str = "Apply this?",
 ) -> int:
     """Applies a plan that may be applied. Returns the exit status."""
+    from phoenix_hypervisor.app.past import Past
+
+    for one in session.broken_off:
+        context.say(f"[yellow]found:[/] {escape(one.told)} was broken off")
+    past = Past(session)
+    plan = past.estimated(plan, parallel)
     context.print(render.text(plan))
     if plan.changes and not yes:
-        _ask(context)
+        _ask(context, question)
     checked: set[Address] = set()
-    with progress(context, plan) as show:
+    with progress(context, plan, past.forecast(plan, parallel)) as show:
 
         def emit(event: Event) -> None:
             if event.step == "check" and event.event == "finished":
                 checked.add(event.address)
             show(event)
 
-        report = await session.apply(
+        report = await past.apply(
+            shlex.join(("phoenix", *context.argv)),
             plan,
             observed,
             emit,
@@ -52,6 +62,8 @@ async def carry_out(
             reconfigure=options.reconfigure,
             then_verify=(options.targets or None) if verify else frozenset(),
         )
+    if past.trouble:
+        context.say(f"[yellow]warning:[/] no history is kept: {escape(past.trouble)}")
     doors = session.doors(options.targets) if verify else {}
     _tell(context, report, doors, checked=bool(checked), real=session.driver.has_inside)
     if report.interrupted:
@@ -63,13 +75,15 @@ _ROOTED = 12
 """So many uses of root are shown; --json has all."""
 
 
-def _ask(context: Context) -> None:
+def _ask(context: Context, question: str) -> None:
     if not sys.stdin.isatty() or context.json:
         raise UsageError(
-            "applying needs a yes, and there is no terminal to ask on",
-            hint="give --yes, or look at the plan first with `phoenix plan`",
+            "this needs a yes, and there is no terminal to ask on",
+            hint="give --yes; nothing was changed",
         )
-    if not typer.confirm("Apply this?"):
+    with asking():
+        answer = typer.confirm(question)
+    if not answer:
         context.say("nothing was changed")
         raise typer.Exit(EXIT_FAILED)
 
@@ -80,15 +94,13 @@ def _tell(
     if context.json:
         context.document(report.as_json())
         return
+    for line in report.found:
+        context.say(f"[yellow]found:[/] {escape(line)}")
     for failure in report.failed:
         _tell_failure(context, failure)
     for line in report.half_done:
         context.say(f"[yellow]half done:[/] {escape(line)}")
-    for line in report.rooted[:_ROOTED]:
-        context.say(f"[dim]as root on {escape(line)}[/]")
-    if len(report.rooted) > _ROOTED:
-        more = len(report.rooted) - _ROOTED
-        context.say(f"[dim]as root: {more} more; --json lists them all[/]")
+    _tell_rooted(context, report)
     took = render.seconds(report.elapsed_s)
     if report.interrupted:
         context.say("[yellow]interrupted[/]; running it again goes on where this stopped")
@@ -100,6 +112,14 @@ def _tell(
         context.print(f"[bold green]done[/] in {took}" + "; every check passed" * checked)
         for address, url in doors.items():
             context.print(f"open [bold]{url}[/]  ({address})")
+
+
+def _tell_rooted(context: Context, report: Report) -> None:
+    for line in report.rooted[:_ROOTED]:
+        context.say(f"[dim]as root on {escape(line)}[/]")
+    if len(report.rooted) > _ROOTED:
+        more = len(report.rooted) - _ROOTED
+        context.say(f"[dim]as root: {more} more; --json lists them all[/]")
 
 
 def _tell_failure(context: Context, failure: Failure) -> None:

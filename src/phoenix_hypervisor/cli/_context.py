@@ -1,25 +1,23 @@
 """What every command shares: the global options, and the way to speak to the person or program."""
 
-import asyncio
-import json
-import logging
-import os
-import signal
 import sys
-from collections.abc import Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Coroutine, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rich.console import Console
-from rich.markup import escape
-
-from phoenix_hypervisor.cli._text import json_safe, plain
 from phoenix_hypervisor.model.errors import ConfigError, PhoenixError, UsageError
 from phoenix_hypervisor.model.problem import Problem
 
+# Rich, asyncio and the like are imported where they are used: `phoenix --version` needs none.
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+    from logging import LogRecord
+
+    from rich.console import Console
+
     from phoenix_hypervisor.app import Session
+    from phoenix_hypervisor.model.redact import Redactor
 
 EXIT_FAILED = 1
 EXIT_PENDING = 2
@@ -37,12 +35,25 @@ class Context:
     """The options before the command; handed to it as `ctx.obj`."""
 
     def __init__(self) -> None:
+        self.argv: Sequence[str] = ()
         self.folder = Path()
         self.on: str | None = None
         self.json = False
+
+    @cached_property
+    def out(self) -> "Console":
+        """Standard output, for people."""
+        from rich.console import Console
+
         width = None if sys.stdout.isatty() else _UNBOUND
-        self.out = Console(highlight=False, soft_wrap=True, width=width)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+        return Console(highlight=False, soft_wrap=True, emoji=False, width=width)
+
+    @cached_property
+    def err(self) -> "Console":
+        """Standard error."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
     def configure(self, folder: Path, on: str | None, as_json: bool, log_level: str) -> None:
         """Takes over the global options. Raises `UsageError`."""
@@ -50,45 +61,69 @@ class Context:
             raise UsageError(f"--log-level {log_level} is not one of {', '.join(_LEVELS)}")
         if on is not None and on not in _TARGETS:
             raise UsageError(f"--on {on} is not one of {', '.join(_TARGETS)}")
-        logging.basicConfig(level=log_level.upper(), stream=sys.stderr)
+        import logging
+
+        handler = logging.StreamHandler(sys.stderr)
+        handler.addFilter(self._hide_in_log)
+        logging.basicConfig(level=log_level.upper(), handlers=[handler])
         self.folder, self.on, self.json = folder, on, as_json
 
-    def session(self) -> "AbstractAsyncContextManager[Session]":
-        """The folder, opened on its target."""
-        from phoenix_hypervisor.app import session
+    @cached_property
+    def redactor(self) -> "Redactor":
+        """Takes out of a text the secrets that this command has used so far."""
+        from phoenix_hypervisor.model.redact import Redactor
 
-        return session(self.folder, self.on, os.environ)
+        return Redactor()
+
+    def _hide_in_log(self, record: "LogRecord") -> bool:
+        from phoenix_hypervisor.cli import _hidden
+
+        _hidden.in_record(record, self.redactor)
+        return True
+
+    def session(
+        self, given: Mapping[str, Any] | None = None
+    ) -> "AbstractAsyncContextManager[Session]":
+        """The folder, opened on its target; `given` are fields of `Target` from options."""
+        from phoenix_hypervisor.cli import _hidden
+
+        return _hidden.session(self, given)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs asynchronous work to its end; a termination counts as Ctrl-C."""
+        from phoenix_hypervisor.cli import _interrupt
 
-        async def wrapped() -> T:
-            loop, task = asyncio.get_running_loop(), asyncio.current_task()
-            if task is not None:
-                loop.add_signal_handler(signal.SIGTERM, task.cancel)
-            return await work
-
-        try:
-            return asyncio.run(wrapped())
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None
+        return _interrupt.run(work)
 
     def print(self, text: str) -> None:
         """Shows text with markup to a person; nothing with `--json`."""
         if not self.json:
-            self.out.print(plain(text))
+            from phoenix_hypervisor.cli._text import plain, unmarked
+
+            if self.out.is_terminal:
+                self.out.print(plain(text))
+            else:
+                sys.stdout.write(unmarked(plain(text)) + "\n")
 
     def say(self, text: str) -> None:
         """A message beside the result: always on standard error."""
+        from phoenix_hypervisor.cli._text import plain
+
         self.err.print(plain(text))
 
     def document(self, value: object) -> None:
         """The JSON document of this command (or one line of several)."""
+        import json
+
+        from phoenix_hypervisor.cli._text import json_safe
+
         sys.stdout.write(json_safe(json.dumps(value, ensure_ascii=False)) + "\n")
         sys.stdout.flush()
 
     def fail(self, error: PhoenixError) -> None:
         """Tells an expected error: what, why and how to mend it."""
+        from rich.markup import escape
+
         if isinstance(error, ConfigError) and error.problems:
             self.problems(error.problems)
             return
@@ -119,6 +154,8 @@ class Context:
 
 
 def _shown(problem: Problem) -> str:
+    from rich.markup import escape
+
     colour = "red" if problem.severity == "error" else "yellow"
     place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
     text = (

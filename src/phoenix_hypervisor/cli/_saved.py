@@ -14,7 +14,7 @@ from phoenix_hypervisor.plan.options import Options
 
 
 class _Asked(BaseModel):
-    """What the plan was made for; nothing of it where it was `phoenix --json plan` that made it."""
+    """What the plan was made for."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -23,16 +23,20 @@ class _Asked(BaseModel):
     reconfigure: list[str] = Field(default_factory=list)
 
 
-def write(path: Path, plan: Plan, options: Options) -> None:
-    """Saves a plan with its options. Raises `UsageError` where the file can't be written."""
+def document(plan: Plan, options: Options) -> dict[str, Any]:
+    """A plan with what it was asked for: what `phoenix --json plan` prints and `--out` saves."""
     asked = _Asked(
         targets=sorted(options.targets),
         prune=options.prune,
         reconfigure=sorted(options.reconfigure),
     )
-    document = as_json.dump(plan) | {"options": asked.model_dump()}
+    return as_json.dump(plan) | {"options": asked.model_dump()}
+
+
+def write(path: Path, plan: Plan, options: Options) -> None:
+    """Saves a plan with its options. Raises `UsageError` where the file can't be written."""
     try:
-        path.write_text(json.dumps(document, indent=1) + "\n")
+        path.write_text(json.dumps(document(plan, options), indent=1) + "\n")
     except OSError as error:
         raise UsageError(f"can't write the plan to {path}: {error.strerror}") from error
 
@@ -40,14 +44,14 @@ def write(path: Path, plan: Plan, options: Options) -> None:
 def read(path: Path) -> tuple[Plan, Options]:
     """A saved plan with its options. Raises `UsageError` for everything that is none."""
     try:
-        document: Any = json.loads(path.read_text())
+        found: Any = json.loads(path.read_text())
     except OSError as error:
         raise UsageError(f"can't read the plan {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no saved plan: {error}") from error
-    plan = as_json.load(document)
+    plan = as_json.load(found)
     try:
-        asked = _Asked.model_validate(document.get("options", {}))
+        asked = _Asked.model_validate(found.get("options", {}))
     except ValidationError as error:
         raise UsageError(
             f"the saved plan {path} is damaged: its options are not right",

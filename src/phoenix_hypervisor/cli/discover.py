@@ -1,6 +1,5 @@
 """`phoenix discover`: what is on a target, as a table, as JSON, or as files to begin with."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,13 +60,12 @@ def discover(
 async def _discover(
     context: Context, given: dict[str, Any], guests: list[str], folder: Path | None
 ) -> None:
-    from phoenix_hypervisor import app
     from phoenix_hypervisor.cli import _written
     from phoenix_hypervisor.plan.options import Options
 
     if folder is not None:
         _written.refuse_if_there(folder)
-    async with app.session(context.folder, context.on, os.environ, given) as session:
+    async with context.session(given) as session:
         driver = session.driver
         if not isinstance(driver, Lists):
             raise Unsupported(

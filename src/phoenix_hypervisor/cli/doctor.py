@@ -72,7 +72,7 @@ async def _examine(context: Context, given: dict[str, Any]) -> Sequence[Finding]
     # A Proxmox cluster can be looked at before there are files; elsewhere they say what is meant.
     reach = given if given or driver == "proxmox" else None
     try:
-        async with app.session(context.folder, context.on, os.environ, reach) as session:
+        async with context.session(reach) as session:
             observed = await session.driver.observe(session.desired)
             there: Sequence[Finding] = ()
             if isinstance(session.driver, Examines):

@@ -1,13 +1,17 @@
 """`phoenix logs`: what a guest's services say."""
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from phoenix_hypervisor.cli._context import EXIT_FAILED, Context
 from phoenix_hypervisor.cli._inside import present, running
 from phoenix_hypervisor.cli._text import plain
+from phoenix_hypervisor.shell.shell import LONGEST_LINE
+
+if TYPE_CHECKING:
+    from phoenix_hypervisor.model.redact import Redactor
 
 SETTINGS = {"epilog": "Examples: phoenix logs api · phoenix logs db --unit postgresql -n 200"}
 _LIMIT_S = 60.0
@@ -26,6 +30,19 @@ def logs(
     raise typer.Exit(context.run(_logs(context, guest, lines, unit, follow)))
 
 
+class _Show:
+    """Shows lines without secrets; a very long one comes in parts, and a secret may be cut so."""
+
+    def __init__(self, hide: "Redactor") -> None:
+        self._hide = hide
+        self._before = ""
+
+    def __call__(self, line: bytes) -> None:
+        text = line.decode(errors="replace")
+        typer.echo(plain(self._hide(text, self._before)))
+        self._before = text if len(line) > LONGEST_LINE else ""
+
+
 async def _logs(context: Context, word: str, lines: int, unit: str | None, follow: bool) -> int:
     import asyncio
 
@@ -33,17 +50,19 @@ async def _logs(context: Context, word: str, lines: int, unit: str | None, follo
 
     async with context.session() as session:
         if (seen := await present(session, word)).state == "stopped":
-            typer.echo(plain(await session.driver.console(seen.address, lines)))
+            hide = session.hiding(seen.address)
+            typer.echo(plain(hide(await session.driver.console(seen.address, lines))))
             return 0
         address = await running(session, word)
         chosen = f" --unit={shlex.quote(unit)}" if unit else ""
         script = f"exec journalctl --no-pager --lines={lines}{chosen}{' --follow' * follow}"
+        show = _Show(session.hiding(address))
         with Shell(await session.driver.way_in(address), name=address) as shell:
             answer = await asyncio.to_thread(
                 shell.run,
                 script,
                 timeout_s=_FOREVER_S if follow else _LIMIT_S,
-                on_line=lambda _, line: typer.echo(plain(line.decode(errors="replace"))),
+                on_line=lambda _, line: show(line),
                 keep=0,
             )
     return 0 if answer.ok else EXIT_FAILED

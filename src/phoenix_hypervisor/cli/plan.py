@@ -40,15 +40,22 @@ def plan(
 async def _plan(
     context: Context, target: list[str], reconfigure: list[str], prune: bool, out: Path | None
 ) -> int:
+    from rich.markup import escape
+
+    from phoenix_hypervisor.app.past import Past
     from phoenix_hypervisor.cli import _saved
-    from phoenix_hypervisor.plan import as_json, render
+    from phoenix_hypervisor.plan import render
 
     async with context.session() as session:
         context.warnings(session.warnings)
         options = await session.options(target, reconfigure, prune=prune)
         found, _ = await session.plan(options)
+        past = Past(session)
+        found = past.estimated(found)
+    if past.trouble:
+        context.say(f"[yellow]warning:[/] the history can't be read: {escape(past.trouble)}")
     if context.json:
-        context.document(as_json.dump(found))
+        context.document(_saved.document(found, options))
     context.print(render.text(found))
     if out is not None:
         _saved.write(out, found, options)

@@ -43,4 +43,4 @@ def is_guest(address: Address) -> bool:
 def order(address: Address) -> tuple[str, int, str]:
     """A sort key: by kind, then by number where the name is one, then by name."""
     name = ident(address)
-    return (kind(address), int(name) if name.isdigit() else 0, name)
+    return (kind(address), int(name) if name.isascii() and name.isdigit() else 0, name)

@@ -19,6 +19,8 @@ class Action(StrEnum):
     STOP = "stop"
     CONFIGURE = "configure"
     ADOPT = "adopt"
+    SNAPSHOT = "snapshot"
+    ROLLBACK = "rollback"
 
     @property
     def symbol(self) -> str:
@@ -32,6 +34,8 @@ class Action(StrEnum):
             "stop": "◼",
             "configure": "*",
             "adopt": "=",
+            "snapshot": "◉",
+            "rollback": "↶",
         }[self.value]
 
 

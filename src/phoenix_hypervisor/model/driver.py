@@ -15,6 +15,7 @@ from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, Desired, Guest, Pool
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
+from phoenix_hypervisor.model.snapshot import Taken
 
 Tell = Callable[[str], None]
 """Takes a short text on what a long step is doing now."""
@@ -39,6 +40,17 @@ class Run:
     id: str
     who: str
     command: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """A run that held the stack and is gone without having given it back: it was killed.
+
+    `told` says who it was and since when, for people.
+    """
+
+    id: str
+    told: str
 
 
 class Driver(Protocol):
@@ -100,10 +112,11 @@ class Driver(Protocol):
 
     # Changing.
 
-    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[None]:
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Sequence[BrokenOff]]:
         """Keeps others from applying to the stack. Raises `StackBusy` with who and since when.
 
-        It ends with the process that holds it, however that dies.
+        It ends with the process that holds it, however that dies. Gives the runs that held it
+        before and were killed, oldest first, as far as somebody knows of them.
         """
 
     async def ensure(self, resource: Pool | Bridge, stack: str, tell: Tell) -> None:
@@ -149,8 +162,28 @@ class Driver(Protocol):
         `DriverError` for a protected guest.
         """
 
-    async def snapshot(self, address: Address, name: str, tell: Tell) -> None:
-        """Takes a snapshot, replacing one of the same name."""
+    async def snapshot(
+        self, address: Address, name: str, tell: Tell, *, stand_in: bool = True
+    ) -> None:
+        """Takes a snapshot, replacing one of the same name.
+
+        Where the guest's storage can't, a guest at rest may stand for its snapshot, which is
+        enough to clone from; without `stand_in` that raises `Unsupported`.
+        """
+
+    async def snapshots(self, address: Address) -> Sequence[Taken]:
+        """All snapshots of a guest, whoever took them, the oldest first."""
+
+    async def rollback(self, address: Address, name: str, tell: Tell) -> None:
+        """Brings a guest that rests back to a snapshot: disks, settings and fingerprint.
+
+        It stays the stack's, and stopped. Raises `NotFound` for a snapshot that is not there,
+        `Conflict` for one that is not `whole`, that others stand `above`, or of a guest that runs.
+        Broken off, it can be done again.
+        """
+
+    async def delete_snapshot(self, address: Address, name: str, tell: Tell) -> None:
+        """Deletes one snapshot. Raises `NotFound`."""
 
     async def mark(self, address: Address, fingerprint: str | None) -> None:
         """Records what is configured inside (None: being changed)."""

@@ -31,6 +31,10 @@ class SecretMissing(PhoenixError):
     """A named secret has no value in the environment or in any file."""
 
 
+class SecretsUnreadable(SecretMissing):
+    """A file that may hold the value, or the key that opens it, is damaged, not there or unsafe."""
+
+
 class PlanStale(PhoenixError):
     """A saved plan no longer fits the world; `moved` names what differs."""
 

@@ -49,7 +49,8 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class Report:
     """How a run ended. `half_done` names what an interruption left unfinished, `rooted` what was
-    done as root on the host, beside the target's API.
+    done as root on the host, beside the target's API, `found` what runs that were broken off before
+    had left in guests, and what was done about it.
     """
 
     ok: bool
@@ -59,6 +60,7 @@ class Report:
     half_done: tuple[str, ...] = ()
     interrupted: bool = False
     rooted: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The last line of `phoenix --json apply`."""
@@ -74,4 +76,5 @@ class Report:
             "interrupted": self.interrupted,
             "half_done": list(self.half_done),
             "rooted": list(self.rooted),
+            "found": list(self.found),
         }

@@ -140,7 +140,7 @@ def test_detailed_exitcode_and_the_way_to_no_changes(cli: Cli) -> None:
     assert lines[-1]["event"] == "report"
     assert lines[-1]["ok"] is True
     assert lines[-1]["summary"] == {"create": 3}
-    keys = {"event", "address", "action", "step", "elapsed_s", "message"}
+    keys = {"event", "address", "action", "step", "elapsed_s", "message", "left_s"}
     assert all(set(line) == keys for line in lines[:-1])
     assert cli.run("plan", "--detailed-exitcode").returncode == 0
     assert cli.json("plan")["changes"] == []

@@ -62,7 +62,7 @@ def test_missing_privileges_are_named_with_their_command(there: OnPve) -> None:
 
     one = lacking("VM.Snapshot")
     assert one["severity"] == "error"
-    assert "VM.Snapshot (snapshots that clones are made from)" in one["message"]
+    assert "VM.Snapshot (snapshots, and going back to them)" in one["message"]
     for word in ("pveum", "VM.Snapshot", "'phoenix@pve!VM-Snapshot'"):
         assert word in one["mend"]
     assert lacking("VM.Migrate")["severity"] == "warning"

@@ -14,7 +14,9 @@ from phoenix_hypervisor.cli._context import Context
 from phoenix_hypervisor.model.address import lxc
 from phoenix_hypervisor.model.errors import NotFound, PhoenixError
 from phoenix_hypervisor.model.observed import GuestState, Observed, SeenGuest
+from phoenix_hypervisor.model.redact import Redactor
 
+SECRET = "hunter2hunter2"
 EVIL = "said \x1b[31mred\x1b[0m"
 
 
@@ -41,9 +43,10 @@ class Guests(Context):
                 has_inside=True, observe=observe, console=console, way_in=way_in
             ),
             resolve=lambda _words: frozenset({address}),
+            hiding=lambda _address: Redactor([SECRET]),
         )
 
-    def session(self) -> Any:
+    def session(self, given: Any = None) -> Any:
         @asynccontextmanager
         async def opened() -> AsyncIterator[Any]:
             yield self._session
@@ -92,3 +95,23 @@ async def test_exec_passes_bytes_on_as_they_are(capfdbinary: Any) -> None:
     status = await exec_._exec(Guests("running"), "web", ["printf", r"a\033\377\0b"], 20.0)
     sys.stdout.flush()
     assert (status, capfdbinary.readouterr().out) == (0, b"a\x1b\xff\x00b")
+
+
+async def test_the_journal_reaches_the_terminal_without_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = tmp_path / "journalctl"
+    # A line of more than 64 KiB comes in parts, here in the middle of the secret.
+    journal.write_text(
+        "#!/bin/sh\n"
+        f"echo 'it is {SECRET}.'\n"
+        "head -c 65530 /dev/zero | tr '\\0' x; "
+        f"printf {SECRET[:7]}; sleep 0.3; echo {SECRET[7:]} end\n"
+    )
+    journal.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert await ask(Guests("running")) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("it is [secret].\n")
+    assert shown.endswith(" end\n")
+    assert "hunter2" not in shown.replace("\n", "").replace("[secret]", "").removesuffix(" end")

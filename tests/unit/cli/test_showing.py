@@ -9,15 +9,17 @@ from rich.console import Console
 
 from phoenix_hypervisor.app import Health
 from phoenix_hypervisor.app.naming import pick
-from phoenix_hypervisor.cli import _health
+from phoenix_hypervisor.cli import _health, _progress
 from phoenix_hypervisor.cli._context import Context
-from phoenix_hypervisor.cli._progress import _Board, progress
+from phoenix_hypervisor.cli._progress import _Board, _Left, progress
 from phoenix_hypervisor.cli._text import cell, json_safe, plain
 from phoenix_hypervisor.model.address import Address, lxc, vm
 from phoenix_hypervisor.model.change import Action, Change, Step
 from phoenix_hypervisor.model.errors import Denied, UsageError
 from phoenix_hypervisor.model.event import Event
 from phoenix_hypervisor.model.plan import Plan
+from phoenix_hypervisor.plan.forecast import Forecast
+from phoenix_hypervisor.plan.schedule import Hands
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b1m\rgone\x00\x7f"
 NAMES = ["lxc/103", "lxc/101"]
@@ -29,6 +31,9 @@ PLAN = Plan(
         for a in NAMES
     ),
 )
+
+HANDS = Hands(slots=4, clones_per_source=1, sources={})
+FORECAST = Forecast(PLAN, HANDS)
 
 
 def controls(text: str) -> list[str]:
@@ -60,7 +65,7 @@ def test_no_message_of_a_guest_reaches_the_terminal_raw() -> None:
     to = context()
     to.print(EVIL)
     to.fail(Denied(EVIL, missing="a privilege", hint=EVIL))
-    with progress(to, PLAN) as emit:
+    with progress(to, PLAN, FORECAST) as emit:
         emit(Event("failed", lxc(101), "create", "check", 1.0, EVIL))
     assert controls(shown(to.out) + shown(to.err)) == []
     assert "missing: a privilege" in shown(to.err)
@@ -68,7 +73,7 @@ def test_no_message_of_a_guest_reaches_the_terminal_raw() -> None:
 
 @pytest.mark.parametrize("width", [80, 110])
 def test_a_long_message_squeezes_no_other_column(width: int) -> None:
-    board, to = _Board(PLAN), context(width)
+    board, to = _Board(PLAN, _Left(FORECAST)), context(width)
     board.take(Event("progress", lxc(101), "create", "configure", 1.0, f"{EVIL}\n{'long ' * 99}"))
     board.take(Event("failed", lxc(109), "create", "verify", 1.0, "not of the plan"))
     to.out.print(board)
@@ -103,3 +108,35 @@ def test_an_id_goes_before_a_name_and_ours_before_others() -> None:
     for word, said in (("db", "lxc/107, vm/105"), ("nobody", "there is no guest")):
         with pytest.raises(UsageError, match=said):
             pick(word, ours, others)
+
+
+def long_plan() -> Plan:
+    step = Step("lxc/101:configure", lxc(101), "configure", estimate_s=150.0)
+    return Plan("shop", "sim", (Change(lxc(101), Action.CONFIGURE, steps=(step,)),))
+
+
+def test_the_time_that_is_left_is_shown() -> None:
+    plan = long_plan()
+    board, to = _Board(plan, _Left(Forecast(plan, HANDS))), context()
+    to.out.print(board)
+    assert shown(to.out).splitlines()[-1].strip() == "0 s, about 2 min left"
+
+
+def test_nothing_is_left_once_all_is_over() -> None:
+    plan = long_plan()
+    board, to = _Board(plan, _Left(Forecast(plan, HANDS))), context()
+    for kind in ("started", "finished"):
+        board.take(Event(kind, lxc(101), "configure", "configure", 1.0))
+    to.out.print(board)
+    assert "left" not in shown(to.out)
+
+
+def test_plain_progress_tells_the_time_left_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_progress, "_PLAIN_LEFT_PAUSE_S", 0.0)
+    plan, to = long_plan(), context()
+    with progress(to, plan, Forecast(plan, HANDS)) as emit:
+        emit(Event("started", lxc(101), "configure", "configure", 0.0))
+    told = shown(to.out) + capsys.readouterr().out
+    assert told.strip().endswith("lxc/101 configure started (about 2 min left)")
