@@ -18,6 +18,12 @@ def diff(wanted: Fields, seen: Fields) -> tuple[FieldChange, ...]:
     A field that isn't asked for is left alone, except in `_GROUPS`, where it was removed from
     the files (but for the size of a volume that is still there).
     """
+    if not seen:  # a new guest: nothing to compare, and plans of many have many of them
+        return tuple(
+            FieldChange(path, None, wanted[path])
+            for path in sorted(wanted)
+            if wanted[path] is not None
+        )
     paths = set(wanted) | {path for path in seen if _is_removal(path, wanted)}
     return tuple(
         FieldChange(path, seen.get(path), wanted.get(path))

@@ -29,7 +29,7 @@ PRIVILEGES: Mapping[str, str] = {
     "VM.GuestAgent.Audit": "the addresses of virtual machines with DHCP",
     "VM.Migrate": "guests move to the node that the files name",
     "VM.PowerMgmt": "guests are started and stopped",
-    "VM.Snapshot": "snapshots: that clones are made from, and by hand; going back to them",
+    "VM.Snapshot": "snapshots, and going back to them",
 }
 """Privilege -> what it is for. All of them on `/`, by one role."""
 
