@@ -50,15 +50,16 @@ class Found:
 
 def rows(folder: Path) -> Iterator[Row]:
     """Both measurements."""
+    folder.mkdir()
     plan = asyncio.run(plan_of_many(folder))
     each = plan.requests / _GUESTS
     name = f"plan of {_GUESTS} guests on the Proxmox double, {each:.2f} requests a guest"
     bare = "a bare aiohttp program that reads the same"
-    yield Row(name, plan.took * 1000, f"{times(plan.took, plan.other)} {bare}")
+    yield Row(name, plan.took, f"{times(plan.ratio)} {bare}", plan.ratio)
     made = asyncio.run(clones_at_once(folder))
     name = f"{_CLONES} clones of {_SOURCES} templates, --parallel {_PARALLEL}"
     path = "their tasks' own critical path"
-    yield Row(name, made.took * 1000, f"{made.ratio:.2f} x {path}")
+    yield Row(name, made.took, f"{times(made.ratio)} {path}", made.ratio)
 
 
 async def plan_of_many(folder: Path) -> Found:
