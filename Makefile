@@ -45,9 +45,8 @@ lock:           ## pins the newest versions, with hashes, in the requirements fi
 	.venv/bin/pip-compile --quiet --strip-extras --extra dev --generate-hashes \
 	    --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
 	    --output-file requirements.txt pyproject.toml
-	echo mkdocs-material | .venv/bin/pip-compile --quiet --strip-extras --generate-hashes \
-	    --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
-	    --output-file requirements-docs.txt -
-	echo atheris | .venv/bin/pip-compile --quiet --strip-extras --generate-hashes \
-	    --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
-	    --output-file requirements-fuzz.txt -
+	set -e; for each in mkdocs-material:docs atheris:fuzz ansible:bench; do \
+	    echo $${each%:*} | .venv/bin/pip-compile --quiet --strip-extras --generate-hashes \
+	        --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	        --no-header --output-file requirements-$${each#*:}.txt -; \
+	done

@@ -4,9 +4,17 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . lab/machine.sh
 
+# Where Python is told to keep no bytecode, each start would compile the whole program anew.
+compile() {
+    [ -z "${PYTHONDONTWRITEBYTECODE:-}" ] || .venv/bin/python -m compileall -q src
+}
+
 stamp=.venv/.made-from
 wanted=$(cat requirements.txt pyproject.toml src/phoenix_hypervisor/__init__.py | sha256sum)
-[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && exit 0
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
+    compile
+    exit 0
+fi
 
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     die "python3 3.11 or newer is needed; this is $(python3 --version 2>&1 || echo none)"
@@ -18,4 +26,5 @@ fi
 python3 -m venv .venv
 .venv/bin/pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 .venv/bin/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+compile
 printf '%s\n' "$wanted" >"$stamp"

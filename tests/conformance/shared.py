@@ -71,11 +71,15 @@ class SharedDriverSuite(DriverSuite):
                 os.kill(sleeper, 0)  # what it started is still there, and holds nothing
                 with pytest.raises(OSError, match="in the middle"):
                     await self._fail_while_holding(kit, driver)
-                async with driver.hold(kit.stack, RUN) as before:
-                    assert [one.id for one in before] == [RUN.id]
-                    assert f"(pid {process.pid}) since " in before[0].told
-                async with driver.hold(kit.stack, RUN) as before:
-                    assert before == ()
+                async with driver.hold(kit.stack, RUN) as held:
+                    [one] = held.broken_off
+                    assert one.id == RUN.id
+                    assert f"(pid {process.pid}) since " in one.told
+                async with driver.hold(kit.stack, RUN) as held:
+                    assert [one.id for one in held.broken_off] == [RUN.id]  # not settled yet
+                    held.broken_off.clear()
+                async with driver.hold(kit.stack, RUN) as held:
+                    assert held.broken_off == []
             finally:
                 os.kill(sleeper, signal.SIGKILL)
 

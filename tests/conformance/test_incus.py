@@ -17,6 +17,7 @@ from phoenix_hypervisor.drivers.incus import names
 from phoenix_hypervisor.model.address import Address, storage
 from phoenix_hypervisor.model.desired import Nic, Target, Volume
 from phoenix_hypervisor.model.driver import Driver
+from phoenix_hypervisor.model.errors import Conflict
 
 pytestmark = pytest.mark.incus
 
@@ -130,6 +131,24 @@ class TestIncus(SharedDriverSuite):
         await driver.start(guest, quiet)
         said = await inside(driver, guest.address, "cat /var/lib/data/note; ls /root/note")
         assert said == (2, "now")
+
+    async def test_what_a_broken_off_snapshot_left(self, kit: IncusKit, driver: Driver) -> None:
+        """The volumes come first, so it is a volume's: it is listed, deleted and taken anew."""
+        guest = kit.guest(36, volumes=(Volume("data", None, 1, "/var/lib/data"),))
+        await make(driver, kit, guest)
+        volume = ("--project", kit.project, kit.pool, f"lxc-{guest.id}-data", "half")
+        for again in ("delete", "take"):
+            await asyncio.to_thread(lab.incus, "storage", "volume", "snapshot", "create", *volume)
+            (one,) = await driver.snapshots(guest.address)
+            assert (one.name, one.whole, one.left) == ("half", False, ())
+            with pytest.raises(Conflict, match="not whole"):
+                await driver.rollback(guest.address, "half", quiet)
+            if again == "delete":
+                await driver.delete_snapshot(guest.address, "half", quiet)
+                assert list(await driver.snapshots(guest.address)) == []
+                assert await kit.volumes(kit.pool) == [f"lxc-{guest.id}-data"]
+        await driver.snapshot(guest.address, "half", quiet, stand_in=False)
+        assert [one.whole for one in await driver.snapshots(guest.address)] == [True]
 
     async def test_snapshots_go_with_a_guest_whose_volumes_stay(
         self, kit: IncusKit, driver: Driver

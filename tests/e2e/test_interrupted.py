@@ -171,6 +171,33 @@ def test_a_check_that_a_killed_apply_left_hanging_is_ended(stack: Stack) -> None
     assert "found:" not in again.stderr
 
 
+def test_an_application_that_a_killed_apply_had_started_goes_on(stack: Stack) -> None:
+    """Its guest was finished: nobody would start it again."""
+    (stack.folder / "scripts" / "starts.sh").write_text(
+        "#!/bin/sh\nnohup sleep 4244 >/dev/null 2>&1 </dev/null &\n"
+    )
+    with stack.edit() as words:
+        words["lxc_configs"]["201"]["application_script"] = "starts.sh"
+        check = {"command": {"command": "sleep 4243", "timeout_s": 600}}
+        words["lxc_configs"]["202"]["checks"] = [check]
+    with applying(stack) as process:
+        until(lambda: sleepers(stack, "lxc-202", "sleep 4243") == 1, "the check hangs")
+        until(lambda: sleepers(stack, "lxc-201", "sleep 4244") == 1, "the application runs")
+        note = ("exec", f"--project={stack.project}", "lxc-201", "--", "ls", "/run/phoenix")
+        until(lambda: lab.incus(*note).split() == [], "its guest is finished")
+        assert process.poll() is None
+    with stack.edit() as words:
+        words["lxc_configs"]["202"].pop("checks")
+    done = stack.run("apply", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "found: lxc/202: ended" in done.stderr
+    assert sleepers(stack, "lxc-202", "sleep 4243") == 0
+    assert sleepers(stack, "lxc-201", "sleep 4244") == 1
+    with stack.edit() as words:
+        words["lxc_configs"]["201"].pop("application_script")
+    stack.ok("apply", "--yes")
+
+
 @pytest.mark.parametrize("after_s", [0.6, 2.0])
 def test_killed_while_guests_are_made(stack: Stack, after_s: float) -> None:
     stack.ok("destroy", "202", "--yes")

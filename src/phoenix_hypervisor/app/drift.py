@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from phoenix_hypervisor import features
+from phoenix_hypervisor.app.past import target
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.configure import fingerprint
 from phoenix_hypervisor.configure.runner import Configurator
@@ -86,8 +87,10 @@ def _runs(session: Session) -> tuple[PastRun, ...]:
         known = reading.runs(session.desired.folder, _MOST_RUNS)
     except PhoenixError:
         return ()
-    stack = session.desired.stack
-    return tuple(run for run in known if run.stack == stack and run.result != "running")
+    here = (session.desired.stack, target(session))
+    return tuple(
+        run for run in known if (run.stack, run.target) == here and run.result != "running"
+    )
 
 
 async def _warm(session: Session, configurator: Configurator) -> None:

@@ -1,6 +1,6 @@
 """Opens a folder on its target: read, checked, its driver connected."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -40,23 +40,28 @@ async def session(
     on: str | None,
     environ: Mapping[str, str],
     given: Mapping[str, Any] | None = None,
+    *,
     redactor: Redactor | None = None,
+    loaded: Callable[[Secrets], None] | None = None,
 ) -> AsyncIterator[Session]:
     """Opens a folder on its target. Raises `ConfigError` with all problems of bad files.
 
     `given` are fields of `Target` from the command line, which go before the folder's; with them
     (also with none of them) a folder without any file will do: then nothing is wanted. `redactor`
-    learns every secret that the session uses; no error leaves it with one.
+    learns every secret that the session uses; no error leaves it with one. `loaded` is called once
+    the files are read, before the driver may start a process.
     """
     secrets = Secrets(folder.absolute(), environ, redactor)
     if given is None or any((folder / name).exists() for name in FILES):
-        loaded = load(folder, vocabulary(), on=on, known_secrets=secrets.has)
-        if loaded.desired is None:
-            raise ConfigError(f"the files in {folder} have errors", loaded.problems)
-        desired, problems = _with_feature_checks(loaded.desired), loaded.problems
+        found = load(folder, vocabulary(), on=on, known_secrets=secrets.has)
+        if found.desired is None:
+            raise ConfigError(f"the files in {folder} have errors", found.problems)
+        desired, problems = _with_feature_checks(found.desired), found.problems
     else:
         desired, problems = Desired(folder, stack_name(folder.resolve().name)), ()
     desired = replace(desired, target=replace(desired.target, **(given or {})))
+    if loaded is not None:
+        loaded(secrets)
     driver = drivers.open_driver(
         drivers.chosen(desired.target, on, given),
         desired.target,

@@ -13,13 +13,16 @@ from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.plan import as_json, estimate, schedule
 from phoenix_hypervisor.plan.forecast import Forecast
-from phoenix_hypervisor.plan.schedule import Hands
+from phoenix_hypervisor.plan.schedule import PARALLEL, Hands
 
 if TYPE_CHECKING:
     from phoenix_hypervisor.history.recorder import Recorder
 
-PARALLEL = 4
-"""Steps at once, where nobody asks for another number."""
+
+def target(session: Session) -> str:
+    """The target as the history names it."""
+    endpoint = session.desired.target.endpoint
+    return session.driver.name + (f" {endpoint}" if endpoint else "")
 
 
 class Past:
@@ -28,8 +31,7 @@ class Past:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._notebook = Notebook(session.desired.folder)
-        endpoint = session.desired.target.endpoint
-        self._target = session.driver.name + (f" {endpoint}" if endpoint else "")
+        self._target = target(session)
 
     @property
     def trouble(self) -> str:
@@ -70,7 +72,7 @@ class Past:
         try:
             report = await self._session.apply(plan, observed, both, **options)
         except PhoenixError as error:
-            recorder.end("failed", error=error.message)
+            recorder.end("failed", error=self._session.secrets.redactor(error.message))
             raise
         except (asyncio.CancelledError, KeyboardInterrupt):
             recorder.end("interrupted")

@@ -6,7 +6,6 @@ Stages get drivers, features and checks from here as arguments; none of them kno
 """
 
 import asyncio
-import getpass
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -23,9 +22,10 @@ from phoenix_hypervisor.config.secrets import Secrets
 from phoenix_hypervisor.configure import fingerprint
 from phoenix_hypervisor.configure.plain import secrets_in
 from phoenix_hypervisor.configure.runner import Configurator
+from phoenix_hypervisor.history import origin
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest
-from phoenix_hypervisor.model.driver import BrokenOff, Driver, Run, Tell
+from phoenix_hypervisor.model.driver import BrokenOff, Driver, Held, Run, Tell
 from phoenix_hypervisor.model.errors import PhoenixError, UsageError
 from phoenix_hypervisor.model.event import Emit, Event, EventKind, Failure, Report
 from phoenix_hypervisor.model.observed import Observed
@@ -51,8 +51,12 @@ class Session:
     secrets: Secrets
     warnings: tuple[Problem, ...]
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
-    broken_off: Sequence[BrokenOff] = ()
-    """Runs that held the stack before and were killed; known once it is held."""
+    held: Held = field(default_factory=Held)
+
+    @property
+    def broken_off(self) -> Sequence[BrokenOff]:
+        """Runs that held the stack before and were killed; known once it is held."""
+        return self.held.broken_off
 
     async def plan(self, options: Options) -> tuple[Plan, Observed]:
         """What would change, and the look that it was made from."""
@@ -121,7 +125,8 @@ class Session:
             limit_s=_CONFIGURE_LIMIT_S,
         )
 
-        found = await leftovers.end(self.driver, self.desired.stack, observed, self.broken_off)
+        found = await self._end_leftovers(plan, observed, emit)
+        self.held.begun = True
 
         async def configure(guest: Guest, tell: Tell) -> str | None:
             parts = self._parts(guest)
@@ -157,6 +162,16 @@ class Session:
         except asyncio.CancelledError:
             return replace(report, ok=False, interrupted=True)
 
+    async def _end_leftovers(self, plan: Plan, observed: Observed, emit: Emit) -> list[str]:
+        planned, begin = {change.address for change in plan.changes}, time.monotonic()
+
+        def tell(kind: EventKind, address: Address, message: str) -> None:
+            if kind != "finished" or address not in planned:  # there it isn't the last thing
+                elapsed = time.monotonic() - begin
+                emit(Event(kind, address, "verify", "leftovers", elapsed, message))
+
+        return await leftovers.end(self.driver, self.desired.stack, observed, self.held, tell)
+
     async def health(self, addresses: Iterable[Address] = ()) -> list[Health]:
         """Every guest (or these, of the files) with the answers of its checks, asked now."""
         observed = await observe.observe(self.desired, self.driver)
@@ -182,8 +197,8 @@ class Session:
     @asynccontextmanager
     async def hold(self, command: str) -> AsyncIterator[None]:
         """Keeps other applies away from the stack, and learns which were killed. `StackBusy`."""
-        run = Run(self.run_id, getpass.getuser(), command)
-        async with self.driver.hold(self.desired.stack, run) as self.broken_off:
+        run = Run(self.run_id, origin.user(), command)
+        async with self.driver.hold(self.desired.stack, run) as self.held:
             yield
 
     def resolve(self, words: Sequence[str]) -> frozenset[Address]:
@@ -275,8 +290,9 @@ class Session:
             if guest.address not in checked and (wanted is None or guest.address in wanted)
         ]
         begin = time.monotonic() - report.elapsed_s
-        failures = await asyncio.gather(*(self._verify_one(guest, emit, begin) for guest in todo))
-        failed = tuple(failure for failure in failures if failure is not None)
+        async with asyncio.TaskGroup() as group:  # cancelled, it waits until each has ended
+            tasks = [group.create_task(self._verify_one(one, emit, begin)) for one in todo]
+        failed = tuple(failure for task in tasks if (failure := task.result()) is not None)
         elapsed = time.monotonic() - begin
         return replace(
             report,

@@ -19,8 +19,12 @@ async def achieved(step: Step, change: Change, means: Means) -> bool:
     if step.name == "update":
         return all(seen.fields.get(field.path) == field.after for field in change.fields)
     if change.action is Action.SNAPSHOT:
-        there = {one.name for one in await means.driver.snapshots(step.address) if one.whole}
-        return all((field.after in there) is (field.before is None) for field in change.fields)
+        found = await means.driver.snapshots(step.address)
+        there, whole = {one.name for one in found}, {one.name for one in found if one.whole}
+        return all(
+            (field.after in whole) if field.before is None else (field.before not in there)
+            for field in change.fields
+        )
     if step.name == "snapshot":
         guest = means.desired.guests[step.address]
         snapshot = seen.snapshot(guest.snapshot_name or "phoenix")

@@ -3,8 +3,8 @@
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, suppress
 
 from phoenix_hypervisor.apply.means import Means
 from phoenix_hypervisor.apply.perform import perform
@@ -40,14 +40,14 @@ class Walk:
         interrupted = False
         tasks = [asyncio.create_task(self._step(step), name=step.id) for step in steps]
         try:
-            await asyncio.gather(*tasks)
+            await _all(tasks)
         except asyncio.CancelledError:
             interrupted = True
             half_done = tuple(self._half_done())
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _ended(tasks)
+        except BaseException:
+            await _ended(tasks)
+            raise
         return Report(
             ok=all(self._succeeded(step) for step in steps) and not interrupted,
             summary=self._summary(),
@@ -118,3 +118,27 @@ class Walk:
         action = self._change_of[step.id].action.value
         elapsed = time.monotonic() - self._begin
         self._emit(Event(event, step.address, action, step.name, elapsed, message))
+
+
+async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Waits for all, or for the first error. Cancelled, it leaves them as they are."""
+    done = (await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION))[0] if tasks else ()
+    for task in done:
+        task.result()
+
+
+async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancels each once and waits until all have ended; cancelled again, tells it them again.
+
+    A step takes its second cancellation for an interruption by one who has to leave at once.
+    """
+    going: Iterable[asyncio.Task[None]] = [task for task in tasks if not task.done()]
+    while going:
+        for task in going:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(going)
+        going = [task for task in going if not task.done()]
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # it is known: the first one is told

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,6 +11,7 @@ from rich.markup import escape
 
 from phoenix_hypervisor.cli._context import EXIT_FAILED, EXIT_INTERRUPTED, Context
 from phoenix_hypervisor.cli._interrupt import asking
+from phoenix_hypervisor.cli._lasting import lasting
 from phoenix_hypervisor.cli._progress import progress
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.errors import UsageError
@@ -20,6 +22,7 @@ from phoenix_hypervisor.plan import render
 
 if TYPE_CHECKING:
     from phoenix_hypervisor.app import Session
+    from phoenix_hypervisor.app.past import Past
     from phoenix_hypervisor.plan.options import Options
 
 
@@ -35,16 +38,49 @@ async def carry_out(
     verify: bool = True,
     question: str = "Apply this?",
 ) -> int:
-    """Applies a plan that may be applied. Returns the exit status."""
+    """Applies a plan that may be applied. Returns the exit status.
+
+    From the yes on, a reader who leaves breaks nothing off.
+    """
     from phoenix_hypervisor.app.past import Past
 
-    for one in session.broken_off:
-        context.say(f"[yellow]found:[/] {escape(one.told)} was broken off")
-    past = Past(session)
-    plan = past.estimated(plan, parallel)
-    context.print(render.text(plan))
-    if plan.changes and not yes:
-        _ask(context, question)
+    context.unread = EXIT_FAILED  # not done yet
+    with ExitStack() as held:
+        if yes:
+            held.enter_context(lasting())
+        for one in session.broken_off:
+            context.say(f"[yellow]found:[/] {escape(one.told)} was broken off")
+        past = Past(session)
+        plan = past.estimated(plan, parallel)
+        context.print(render.text(plan))
+        if plan.changes and not yes:
+            _ask(context, question)
+        if not yes:
+            held.enter_context(lasting())
+        context.unread = await _apply(
+            context,
+            session,
+            past,
+            plan,
+            observed,
+            parallel=parallel,
+            options=options,
+            verify=verify,
+        )
+    return context.unread
+
+
+async def _apply(
+    context: Context,
+    session: "Session",
+    past: "Past",
+    plan: Plan,
+    observed: Observed,
+    *,
+    parallel: int,
+    options: "Options",
+    verify: bool,
+) -> int:
     checked: set[Address] = set()
     with progress(context, plan, past.forecast(plan, parallel)) as show:
 

@@ -1,6 +1,6 @@
 """Finds the commands by their files, and imports one only when it is asked for.
 
-`phoenix --version` and a Tab in the shell must not pay for commands that nobody runs.
+A command must not pay for those that nobody runs.
 """
 
 import importlib

@@ -39,6 +39,8 @@ class Context:
         self.folder = Path()
         self.on: str | None = None
         self.json = False
+        self.unread = 0
+        """The exit status where nobody reads on: 0 as long as nothing is to be changed."""
 
     @cached_property
     def out(self) -> "Console":
@@ -104,6 +106,7 @@ class Context:
                 self.out.print(plain(text))
             else:
                 sys.stdout.write(unmarked(plain(text)) + "\n")
+                sys.stdout.flush()
 
     def say(self, text: str) -> None:
         """A message beside the result: always on standard error."""

@@ -4,6 +4,7 @@ Messages are redacted where they are made (`app.hiding`, `configure.worker`); th
 not pass there.
 """
 
+import ctypes
 import logging
 import os
 import resource
@@ -13,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from phoenix_hypervisor.config.secrets import KEY_VARIABLES
+from phoenix_hypervisor.config.secrets import KEY_VARIABLES, Secrets
 from phoenix_hypervisor.model.redact import Redactor
 from phoenix_hypervisor.model.secret import Secret
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from phoenix_hypervisor.cli._context import Context
 
 _PLAIN = logging.Formatter()
+_PR_SET_DUMPABLE = 4
 
 
 @asynccontextmanager
@@ -30,26 +32,42 @@ async def session(
 ) -> AsyncIterator["Session"]:
     """The folder, opened on its target.
 
-    While it is open, the secrets that the files name are not in this process's environment: no
-    process that it starts needs them, and the environment of each can be looked at. Nor is a core
-    dumped, which would hold all of them.
+    From before the driver is opened, the secrets that the files name are not in this process's
+    environment: no process that it starts needs them, and the environment of each can be looked at.
+    Nor is a core dumped, which would hold all of them.
     """
     from phoenix_hypervisor import app
 
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    no_core()
     kept = dict(os.environ)
-    async with app.session(
-        context.folder, context.on, kept, given, redactor=context.redactor
-    ) as opened:
-        secrets = [one for one in (given or {}).values() if isinstance(one, Secret)]
-        named = {one.name for one in secrets if one.name}
-        taken = {*opened.secrets.from_environment, *KEY_VARIABLES, *named} & set(kept)
+    of_options = [one for one in (given or {}).values() if isinstance(one, Secret)]
+    taken: set[str] = set()
+
+    def take(secrets: Secrets) -> None:
+        named = {one.name for one in of_options if one.name}
+        taken.update({*secrets.from_environment, *KEY_VARIABLES, *named} & set(kept))
         for name in taken:
             os.environ.pop(name, None)
-        try:
+
+    try:
+        async with app.session(
+            context.folder, context.on, kept, given, redactor=context.redactor, loaded=take
+        ) as opened:
             yield opened
-        finally:
-            os.environ.update({name: kept[name] for name in taken})
+    finally:
+        os.environ.update({name: kept[name] for name in taken})
+
+
+def no_core() -> None:
+    """Lets no core of this process be dumped, neither to a file nor to a program that takes it.
+
+    The limit of a core's size counts for files only (core(5)), so that on Linux the process is
+    also marked as one that is not dumped; then its memory and environment are readable for nobody
+    but root (prctl(2), PR_SET_DUMPABLE).
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def in_record(record: logging.LogRecord, redactor: Redactor) -> None:

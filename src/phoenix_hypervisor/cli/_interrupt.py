@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
@@ -42,12 +42,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """While a person is asked something: Ctrl-C is an answer, and heard at once."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    """While a person is asked something: Ctrl-C and its relatives are heard at once."""
+    with _heard(signal.default_int_handler):
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class _Watch:
@@ -61,15 +58,8 @@ class _Watch:
     @contextmanager
     def over(self) -> Iterator[None]:
         """Listens; a signal that this process was told to ignore (`nohup`) stays ignored."""
-        before = {one: signal.getsignal(one) for one in _SIGNALS}
-        heard = [one for one, handler in before.items() if handler != signal.SIG_IGN]
-        for one in heard:
-            signal.signal(one, self._interrupted)
-        try:
+        with _heard(self._interrupted):
             yield
-        finally:
-            for one in heard:
-                signal.signal(one, before[one])
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         self._count += 1
@@ -83,6 +73,19 @@ class _Watch:
             last.daemon = True
             last.start()
         self.loop.call_soon_threadsafe(self.task.cancel)
+
+
+@contextmanager
+def _heard(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    before = {one: signal.getsignal(one) for one in _SIGNALS}
+    heard = [one for one, was in before.items() if was != signal.SIG_IGN]
+    for one in heard:
+        signal.signal(one, handler)
+    try:
+        yield
+    finally:
+        for one in heard:
+            signal.signal(one, before[one])
 
 
 def _leave() -> None:

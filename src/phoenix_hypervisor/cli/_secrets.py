@@ -1,24 +1,26 @@
 """What the commands of `phoenix secrets` share: reading values, writing them, telling of it."""
 
-import getpass
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
 from rich.markup import escape
 
 from phoenix_hypervisor.app.secret_uses import guests_of, uses
+from phoenix_hypervisor.cli import _hidden
 from phoenix_hypervisor.cli._context import Context
-from phoenix_hypervisor.config.secrets import Secrets, env_file
+from phoenix_hypervisor.config.secrets import Secrets, age_file, env_file
 from phoenix_hypervisor.config.secrets.store import Store
-from phoenix_hypervisor.model.errors import SecretMissing, UsageError
+from phoenix_hypervisor.history import origin
+from phoenix_hypervisor.model.errors import PhoenixError, SecretMissing, UsageError
 
 SHORT = 8
-_IGNORED = (env_file.FILE, ".phoenix/")
+_IGNORED = {f"{env_file.FILE}*": f"{env_file.FILE}.1.new", ".phoenix/": ".phoenix/"}
+"""Lines of .gitignore, and a path that each is to cover."""
 _GIT_S = 10.0
 
 
@@ -32,13 +34,20 @@ def folder(context: Context) -> Path:
 
 
 def known(context: Context) -> Secrets:
-    """The folder's secrets."""
+    """The folder's secrets; from now on no core of this process is dumped."""
+    _hidden.no_core()
     return Secrets(folder(context), os.environ, context.redactor)
+
+
+def store(context: Context) -> Store:
+    """The folder's encrypted secrets. Raises `UsageError` where there is no folder."""
+    known(context)  # so that the person's own key is in no text
+    return Store(folder(context), os.environ)
 
 
 def whose() -> str:
     """Whose key it is, for the comment beside it."""
-    return f"{getpass.getuser()}@{platform.node()}"
+    return f"{origin.user()}@{platform.node()}"
 
 
 def content(path: Path) -> str:
@@ -67,39 +76,51 @@ def typed(name: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def put(context: Context, name: str, value: str, *, local: bool) -> None:
-    """Writes one secret."""
+def put(context: Context, values: Mapping[str, str], *, local: bool) -> None:
+    """Writes secrets, as one change."""
     path = folder(context)
-    context.redactor.add(value)
+    for value in values.values():
+        context.redactor.add(value)
     if local:
-        env_file.change(path / env_file.FILE, name, value)
+        env_file.change(path / env_file.FILE, values)
         warn_if_in_git(context, path)
         return
-    store = Store(path, os.environ)
-    if not store.there:
+    sealed = store(context)
+    if not sealed.there:
         raise UsageError(
             f"{path} keeps no encrypted secrets yet",
             hint="`phoenix secrets init` prepares it; or keep this one on this machine alone: "
             "--local",
         )
-    store.change(lambda values: values.update({name: value}))
+    sealed.change(lambda there: there.update(values))
+
+
+def check_there(context: Context, name: str, *, local: bool) -> None:
+    """Raises `SecretMissing` where this file holds no secret of this name."""
+    there = known(context)
+    if name in (there.local() if local else there.sealed()):
+        return
+    hint = f"phoenix secrets list; phoenix secrets set {name}"
+    if name in (there.sealed() if local else there.local()):
+        hint = "it is in the other file: " + ("leave --local out" if local else "add --local")
+    raise SecretMissing(f"there is no secret {name} in {_file(local=local)}", hint=hint)
 
 
 def remove(context: Context, name: str, *, local: bool) -> None:
     """Removes one secret. Raises `SecretMissing` where it isn't."""
-    path, there = folder(context), known(context)
-    if name not in (there.local() if local else there.sealed()):
-        where = env_file.FILE if local else "secrets.json.age"
-        hint = "phoenix secrets list"
-        if name in (there.sealed() if local else there.local()):
-            hint = "it is in the other file: " + ("leave --local out" if local else "add --local")
-        raise SecretMissing(f"there is no secret {name} in {where}", hint=hint)
+    check_there(context, name, local=local)
     if local:
-        env_file.change(path / env_file.FILE, name, None)
+        env_file.change(folder(context) / env_file.FILE, {name: None})
     else:
-        with Store(path, os.environ).open() as (values, write):
-            values.pop(name, None)
-            write(values)
+        store(context).change(lambda there: _forget(there, name))
+
+
+def _forget(values: dict[str, str], name: str) -> None:
+    values.pop(name, None)
+
+
+def _file(*, local: bool) -> str:
+    return env_file.FILE if local else age_file.FILE
 
 
 def tell_written(context: Context, names: Sequence[str], *, local: bool) -> None:
@@ -109,7 +130,7 @@ def tell_written(context: Context, names: Sequence[str], *, local: bool) -> None
     if context.json:
         context.document({"format": 1, "names": list(names), "local": local, "guests": guests})
         return
-    context.print(f"wrote {escape(', '.join(names))}")
+    context.print(f"wrote {escape(', '.join(names))} into {_file(local=local)}")
     if guests:
         context.print(f"the next apply configures again: {escape(', '.join(guests))}")
     elif not found.sure:
@@ -122,19 +143,29 @@ def tell_written(context: Context, names: Sequence[str], *, local: bool) -> None
     for name in names:
         if os.environ.get(name):
             context.say(f"[yellow]note:[/] the environment variable {name} goes before it")
-        elif not local and name in known(context).local():
+        elif not local and known(context).local().get(name):
             context.say(f"[yellow]note:[/] the one in {env_file.FILE} goes before it")
 
 
 def ignore(path: Path) -> list[str]:
-    """Adds what must not get into Git to the folder's .gitignore; gives what was added."""
-    missing = [name for name in _IGNORED if _git(path, "check-ignore", "-q", name) != 0]
+    """Adds what must not get into Git to the folder's .gitignore; gives what was added.
+
+    Raises `PhoenixError` where that file can't be read or written.
+    """
+    missing = [line for line, one in _IGNORED.items() if _git(path, "check-ignore", "-q", one) != 0]
     file = path / ".gitignore"
-    old = file.read_text() if file.exists() else ""
-    missing = [name for name in missing if name not in old.splitlines()]
-    if missing:
-        lead = "" if not old or old.endswith("\n") else "\n"
-        file.write_text(old + lead + "".join(f"{name}\n" for name in missing))
+    try:
+        old = file.read_bytes() if file.exists() else b""
+        missing = [line for line in missing if line.encode() not in old.splitlines()]
+        if missing:
+            lead = b"" if not old or old.endswith(b"\n") else b"\n"
+            with file.open("ab") as opened:
+                opened.write(lead + "".join(f"{line}\n" for line in missing).encode())
+    except OSError as error:
+        raise PhoenixError(
+            f"{file} can't be written: {error.strerror}",
+            hint=f"add these lines yourself: {', '.join(missing)}",
+        ) from None
     return missing
 
 

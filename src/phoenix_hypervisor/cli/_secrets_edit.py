@@ -15,15 +15,16 @@ from types import FrameType
 from typing import NoReturn
 
 import typer
+from rich.markup import escape
 
 from phoenix_hypervisor.cli import _secrets
 from phoenix_hypervisor.cli._context import EXIT_FAILED, Context
 from phoenix_hypervisor.config.secrets import age_file
-from phoenix_hypervisor.config.secrets.store import Store
 from phoenix_hypervisor.model.errors import PhoenixError, UsageError
 
 _PREFIX = "phoenix-secrets"
 _FILE = "secrets.json"
+_EDITOR_ENDS_S = 2.0
 _EDITORS = ("sensible-editor", "nano", "vi")
 _MEMORY = "/dev/shm"  # noqa: S108 - a private folder is made in it
 
@@ -31,22 +32,30 @@ _MEMORY = "/dev/shm"  # noqa: S108 - a private folder is made in it
 def edit(context: Context) -> int:
     """Opens the secrets until they are right or given up. Returns the exit status."""
     editor = _editor()
-    store = Store(_secrets.folder(context), os.environ)
-    with store.open_text() as (before, write), _private() as path:
+    with _secrets.store(context).open_text() as (before, write), _private() as path:
+        old, _ = age_file.parse(before)
         _write(path, before)
         while True:
             _run(editor, path)
             after = _read(path)
             values, problems = age_file.parse(after)
-            if not problems:
+            if problems:
+                context.problems(problems)
+                if not _again():
+                    context.say("nothing was changed")
+                    return EXIT_FAILED
+                continue
+            try:
+                if after != before:
+                    write(values)
                 break
-            context.problems(problems)
-            if not (sys.stdin.isatty() and typer.confirm("edit again?", default=True, err=True)):
-                context.say("nothing was changed")
-                return EXIT_FAILED
-        old, _ = age_file.parse(before)
-        if after != before:
-            write(values)
+            except PhoenixError as error:
+                # Else what was typed in would go with the folder that it lies in.
+                if not sys.stdin.isatty():
+                    raise
+                context.say(f"[bold red]error:[/] {escape(error.message)}")
+                if not _again():
+                    raise
     changed = sorted(name for name in {*old, *values} if old.get(name) != values.get(name))
     if changed or context.json:
         _secrets.tell_written(context, changed, local=False)
@@ -55,8 +64,16 @@ def edit(context: Context) -> int:
     return 0
 
 
+def _again() -> bool:
+    return sys.stdin.isatty() and typer.confirm("edit again?", default=True, err=True)
+
+
 def _editor() -> list[str]:
     told = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not told and not sys.stdin.isatty():
+        raise UsageError(
+            "there is no terminal to edit on", hint="name an editor that needs none in $EDITOR"
+        )
     words = shlex.split(told) if told else []
     words = words or [name for name in _EDITORS if shutil.which(name)][:1]
     if not words:
@@ -65,12 +82,35 @@ def _editor() -> list[str]:
 
 
 def _run(editor: list[str], path: Path) -> None:
+    # On a terminal it stays in the group that the terminal listens to; elsewhere it gets one of its
+    # own, which can be ended with all that it has started.
+    group = None if sys.stdin.isatty() else 0
+    # Ctrl-C in an editor is the editor's; a handler, unlike "ignore", is not handed on to it.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        status = subprocess.run([*editor, str(path)], check=False).returncode
+        process = subprocess.Popen([*editor, str(path)], process_group=group)
+        try:
+            status = process.wait()
+        except BaseException:
+            _stop(process, whole_group=group is not None)
+            raise
     except OSError as error:
         raise UsageError(f"{editor[0]} can't be started: {error.strerror}") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
     if status:
         raise PhoenixError(f"{editor[0]} ended with {status}", hint="nothing was changed")
+
+
+def _stop(process: subprocess.Popen[bytes], *, whole_group: bool) -> None:
+    for one in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            if whole_group:
+                os.killpg(process.pid, one)
+            else:
+                process.send_signal(one)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_EDITOR_ENDS_S)
 
 
 @contextmanager
@@ -85,8 +125,6 @@ def _private() -> Iterator[Path]:
     place = Path(places[0]) if places else Path(tempfile.gettempdir())
     _clear(place)
     before = {one: signal.signal(one, _end) for one in (signal.SIGTERM, signal.SIGHUP)}
-    # Ctrl-C in an editor is the editor's; a handler, unlike "ignore", is not handed on to it.
-    before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}-{os.getpid()}-", dir=place))
     try:
         yield folder / _FILE

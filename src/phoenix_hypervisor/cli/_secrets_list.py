@@ -33,7 +33,7 @@ def show(context: Context) -> int:
             read()
         except SecretMissing as error:
             problems.append(error)
-    store = Store(path, os.environ)
+    store = _secrets.store(context)
     readers: list[Recipient] = []
     try:
         readers = store.recipients()
@@ -118,7 +118,8 @@ def _tell_readers(context: Context, store: Store, readers: list[Recipient]) -> N
     if not readers:
         return
     names = ", ".join(one.name or one.key for one in readers)
-    context.print(f"[dim]encrypted for: {escape(names)}[/]")
+    # An age file does not say who its readers are, only how many.
+    context.print(f"[dim]the next change encrypts for: {escape(names)}[/]")
     sealed = age_file.readers(store.path) if store.path.exists() else len(readers)
     if sealed != len(readers):
         context.say(

@@ -22,7 +22,7 @@ from phoenix_hypervisor.model.errors import PhoenixError, UsageError
 from phoenix_hypervisor.model.inventory import FoundGuest, Inventory
 from phoenix_hypervisor.model.problem import Problem
 
-_IGNORED = ".phoenix-secrets.env\n.phoenix/\n"
+_IGNORED = ".phoenix-secrets.env*\n.phoenix/\n"
 _HEAD = (
     "Written by `phoenix discover`. Keys that begin with _ are comments: they tell what the files "
     "have no words for, and what was left out. What a guest was made of (`template`) is a guess, "

@@ -1,10 +1,12 @@
 """`phoenix graph`: the guests and what they need, or the plan, as a picture."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from phoenix_hypervisor.cli._context import EXIT_FAILED, Context
 from phoenix_hypervisor.model.errors import UsageError
@@ -39,8 +41,15 @@ def graph(
     """
     context: Context = ctx.obj
     chosen = _format(form, out)
-    found = context.run(_planned(context)) if plan else _of_files(context)
+    if not plan:
+        _give(context, _of_files(context), chosen, out)
+        return
+    found, refusals = context.run(_planned(context))
     _give(context, found, chosen, out)
+    for refusal in refusals:
+        context.say(f"[bold red]refused:[/] {escape(refusal)}")
+    if refusals:
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _format(form: str | None, out: Path | None) -> str:
@@ -64,21 +73,25 @@ def _of_files(context: Context) -> "Graph":
     return of_files(loaded.desired)
 
 
-async def _planned(context: Context) -> "Graph":
+async def _planned(context: Context) -> "tuple[Graph, Sequence[str]]":
+    """The picture of the plan, and why that can't be applied."""
+    from phoenix_hypervisor.app.past import Past
     from phoenix_hypervisor.plan.options import Options
     from phoenix_hypervisor.plan.picture.of_plan import of_plan
 
     async with context.session() as session:
         context.warnings(session.warnings)
         found, _ = await session.plan(Options())
-    return of_plan(found)
+        found = Past(session).estimated(found)
+    return of_plan(found), found.refusals
 
 
 def _give(context: Context, found: "Graph", form: str, out: Path | None) -> None:
     from phoenix_hypervisor.plan.picture.mermaid import mermaid
     from phoenix_hypervisor.plan.picture.svg import svg
 
-    drawn = svg(found) if form == "svg" else mermaid(found)
+    wanted = out is not None or not context.json
+    drawn = "" if not wanted else svg(found) if form == "svg" else mermaid(found)
     if out is not None:
         try:
             out.write_text(drawn, encoding="utf-8")

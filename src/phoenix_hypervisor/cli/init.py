@@ -15,7 +15,7 @@ from phoenix_hypervisor.config.desire import stack_name
 from phoenix_hypervisor.model.errors import UsageError
 
 SETTINGS = {"epilog": "Example: phoenix init ~/phoenix && phoenix --dir ~/phoenix validate"}
-_IGNORED = ".phoenix-secrets.env\n.phoenix/\n"
+_IGNORED = ".phoenix-secrets.env*\n.phoenix/\n"
 
 
 def init(

@@ -5,10 +5,10 @@ usage (EX_USAGE of sysexits.h), 130 interrupted.
 """
 
 import gc
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from traceback import walk_tb
 from typing import Annotated
 
 import typer
@@ -59,16 +59,35 @@ def run(argv: Sequence[str]) -> int:
     except PhoenixError as error:
         context.fail(error)
         return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
-    except BrokenPipeError:
-        # The reader has left (`phoenix plan | head`): nothing is wrong here.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit as error:
+        # Typer and Rich make this of a pipe that is broken.
+        if isinstance(error.__context__, BrokenPipeError):
+            return _unread(context, error, error.__context__)
+        raise
     except Exception as error:  # noqa: BLE001 - a bug: told as one, without secrets
-        from phoenix_hypervisor.cli._hidden import tell_bug
-
-        tell_bug(context, error)
-        return EXIT_FAILED
+        return _bug(context, error)
     return result if isinstance(result, int) else 0
+
+
+def _unread(context: Context, leave: SystemExit, error: BrokenPipeError) -> int:
+    """The status where the reader has left (`phoenix plan | head`), if that is what broke."""
+    from phoenix_hypervisor.cli._lasting import left, turn_off
+
+    gone = [number for number in (1, 2) if left(number)]
+    *_, (frame, _) = walk_tb(leave.__traceback__)
+    by_rich = frame.f_code.co_name == "on_broken_pipe"  # it has turned its stream off already
+    if not gone and not by_rich:  # it was a pipe of our own
+        return _bug(context, error)
+    for number in gone:
+        turn_off(number)
+    return context.unread
+
+
+def _bug(context: Context, error: Exception) -> int:
+    from phoenix_hypervisor.cli._hidden import tell_bug
+
+    tell_bug(context, error)
+    return EXIT_FAILED
 
 
 def application() -> typer.Typer:

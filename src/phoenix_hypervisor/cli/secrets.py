@@ -1,6 +1,5 @@
 """`phoenix secrets`: passwords and tokens, encrypted in the folder, never in its files."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from phoenix_hypervisor.cli._context import Context
-from phoenix_hypervisor.model.errors import SecretMissing, UsageError
+from phoenix_hypervisor.model.errors import PhoenixError, UsageError
 
 secrets = typer.Typer(
     help="Keeps passwords and tokens out of the files: sets, lists, edits and renews them.",
@@ -32,12 +31,14 @@ _RANDOM_CHARS = 40
 def init(ctx: typer.Context) -> None:
     """Makes a key, where you have none, and adds it to those who may read the secrets."""
     from phoenix_hypervisor.cli import _secrets
-    from phoenix_hypervisor.config.secrets.store import Store
 
     context: Context = ctx.obj
-    folder = _secrets.folder(context)
-    done = Store(folder, os.environ).start(_secrets.whose())
-    ignored = _secrets.ignore(folder)
+    done = _secrets.store(context).start(_secrets.whose())
+    ignored, trouble = [], None
+    try:
+        ignored = _secrets.ignore(_secrets.folder(context))
+    except PhoenixError as error:
+        trouble = error
     where = str(done.path) if done.path else "the environment"
     if context.json:
         shown = {"key": done.public, "path": where, "made": done.made, "added": done.added}
@@ -50,6 +51,8 @@ def init(ctx: typer.Context) -> None:
     context.print(f"its public part {state} secrets.recipients: {done.public}")
     if ignored:
         context.print(f"added to .gitignore: {escape(', '.join(ignored))}")
+    if trouble:
+        context.say(f"[yellow]note:[/] {escape(trouble.message)}; {escape(trouble.hint)}")
     if not done.readable:
         context.say(
             "[yellow]not yet for you:[/] the secrets are not encrypted for this key. Commit "
@@ -85,7 +88,7 @@ def set_(
     files.check_name(name)
     text = _secrets.content(file) if file else _secrets.typed(name)
     files.check_value(text)
-    _secrets.put(context, name, text, local=local)
+    _secrets.put(context, {name: text}, local=local)
     _secrets.tell_written(context, [name], local=local)
     if len(text) < _secrets.SHORT:
         context.say("[yellow]note:[/] so short a secret is easily guessed, and hidden badly")
@@ -161,18 +164,20 @@ def rotate(
             "--keep-key", help="Only encrypt anew, for those who are in secrets.recipients now."
         ),
     ] = False,
+    local: Local = False,
 ) -> None:
     """Gives secrets a new random value; without names gives you a new key, and encrypts anew."""
     from phoenix_hypervisor.cli import _secrets
-    from phoenix_hypervisor.config.secrets.store import Store
 
     context: Context = ctx.obj
     if names and keep_key:
         raise UsageError("--keep-key is for rotating without names")
     if names:
-        _rotate_values(context, names)
+        _rotate_values(context, names, local=local)
         return
-    store = Store(_secrets.folder(context), os.environ)
+    if local:
+        raise UsageError("--local is for rotating secrets by their names")
+    store = _secrets.store(context)
     told: dict[str, Any] = {}
     if keep_key:
         store.renew_recipients()
@@ -191,7 +196,7 @@ def rotate(
     )
 
 
-def _rotate_values(context: Context, names: list[str]) -> None:
+def _rotate_values(context: Context, names: list[str], *, local: bool) -> None:
     import secrets as random
     import string
 
@@ -200,24 +205,22 @@ def _rotate_values(context: Context, names: list[str]) -> None:
 
     used, known = uses(context.folder, context.on), _secrets.known(context)
     for name in names:
-        sources = known.sources(name)
-        if not sources:
-            raise SecretMissing(f"there is no secret {name}", hint=f"phoenix secrets set {name}")
-        if sources[0] == "environment":
+        if known.sources(name) == ["environment"]:
             raise UsageError(
                 f"{name} comes from the environment, which is not Phoenix's to change",
                 hint="set it where the variable is set",
             )
-        made_elsewhere = [place for place in used.places.get(name, ()) if place.logs_in]
-        if made_elsewhere:
-            place = made_elsewhere[0]
-            raise UsageError(
-                f"a random value of {name} would not work: {place.file}:{place.line} uses it as "
-                "what is made elsewhere (a login, or a password's hash)",
-                hint=f"make it there, then: phoenix secrets set {name}",
-            )
+        _secrets.check_there(context, name, local=local)
+        value = (known.local() if local else known.sealed())[name]
+        why = used.no_random(name)
+        if not why and "\n" in value:
+            why = "its value has several lines, as a key or a certificate"
+        if why:
+            hint = "mend the files first: phoenix validate"
+            if not used.unread:
+                hint = f"make its new value where it belongs, then: phoenix secrets set {name}"
+            raise UsageError(f"{name} gets no random value: {why}", hint=hint)
     letters = string.ascii_letters + string.digits
-    for name in names:
-        value = "".join(random.choice(letters) for _ in range(_RANDOM_CHARS))
-        _secrets.put(context, name, value, local=known.sources(name)[0] == "env_file")
-    _secrets.tell_written(context, names, local=False)
+    values = {name: "".join(random.choice(letters) for _ in range(_RANDOM_CHARS)) for name in names}
+    _secrets.put(context, values, local=local)
+    _secrets.tell_written(context, list(values), local=local)

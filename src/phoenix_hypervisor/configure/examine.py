@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from phoenix_hypervisor.configure.connector import Link
 from phoenix_hypervisor.configure.differing import Reader
+from phoenix_hypervisor.configure.identity import INTERRUPTED
 from phoenix_hypervisor.configure.job import FeatureTask, Job, Task
 from phoenix_hypervisor.configure.record import Applied, Record
 from phoenix_hypervisor.configure.session import Session
@@ -21,11 +22,6 @@ from phoenix_hypervisor.shell.answer import text
 from phoenix_hypervisor.shell.leftovers import RUN_FILE
 
 _S = 30.0
-_INTERRUPTED = (
-    '[ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ] || grep -qE '
-    "'^Status: .* (half-configured|half-installed|unpacked|triggers-awaited|triggers-pending)$' "
-    "/var/lib/dpkg/status 2>/dev/null"
-)
 _FOLLOWS = "what follows from it can't be known before that is mended"
 
 
@@ -76,7 +72,7 @@ class _Examination:
                 f"its record is that of {record.address}: it is a clone, and nothing was "
                 f"applied to it as {self._job.address}"
             )
-        if self._shell.run(_INTERRUPTED, timeout_s=_S).ok:
+        if self._shell.run(INTERRUPTED, timeout_s=_S).ok:
             notes.append("an installation of packages was interrupted; the next apply completes it")
         return notes
 

@@ -23,13 +23,16 @@ if [ -f /etc/ssh/sshd_config ] && command -v ssh-keygen >/dev/null 2>&1; then
 fi
 """
 
+INTERRUPTED = r"""{ [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ] || grep -qE \
+  '^Status: .* (half-configured|half-installed|unpacked|triggers-awaited|triggers-pending)$' \
+  /var/lib/dpkg/status 2>/dev/null; }"""
+"""A shell's condition: an installation of packages broke off. Source: dpkg(1), "Package states"."""
+
 # dpkg refuses all work after it was killed, until this was done. Its lock can't be waited for, and
 # unattended-upgrades may hold it.
-_MEND = r"""
+_MEND = rf"""
 command -v dpkg >/dev/null 2>&1 || exit 0
-if [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ] || grep -qE \
-  '^Status: .* (half-configured|half-installed|unpacked|triggers-awaited|triggers-pending)$' \
-  /var/lib/dpkg/status; then
+if {INTERRUPTED}; then
   echo interrupted
   export LC_ALL=C
   keep='--force-confdef --force-confold'

@@ -57,7 +57,14 @@ class _Kept(PyinfraCommand):
 
 
 class LookingConnector(ShellConnector):
-    """Answers facts, and refuses to change anything, whatever should get to it."""
+    """Answers facts, and refuses to change anything, whatever should get to it.
+
+    Each question is asked once: nothing is changed in between.
+    """
+
+    def __init__(self, state: State, host: Host) -> None:
+        super().__init__(state, host)
+        self._answers: dict[str, tuple[bool, CommandOutput]] = {}
 
     def run_shell_command(
         self,
@@ -69,7 +76,13 @@ class LookingConnector(ShellConnector):
         """Runs a fact's command."""
         if print_output:
             raise ConfigureFailed(f"looking only, but asked to run: {command}")
-        return super().run_shell_command(command, print_output, print_input, **arguments)
+        raw = command.get_raw_value() if isinstance(command, StringCommand) else command
+        asked = repr((raw, sorted(arguments.items())))
+        if asked not in self._answers:
+            self._answers[asked] = super().run_shell_command(
+                command, print_output, print_input, **arguments
+            )
+        return self._answers[asked]
 
     def put_file(self, filename_or_io: Any, remote_filename: str, *rest: Any, **more: Any) -> bool:
         """Refuses."""

@@ -17,6 +17,7 @@ from pyinfra.api.exceptions import NestedOperationError, PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State, StateStage
 
+from phoenix_hypervisor.configure import quick_facts
 from phoenix_hypervisor.configure.connector import LINK, Link, Ran, ShellConnector
 from phoenix_hypervisor.configure.job import FeatureTask
 from phoenix_hypervisor.configure.looking import LookingConnector, Operation, only_look
@@ -84,6 +85,7 @@ def _enter_context(
     state.is_executing = True
     state.print_output = True  # `ShellConnector` tells operations from facts by it
     host.connected = True
+    quick_facts.install()
     untyped = context
     untyped.ctx_state.set(state)
     untyped.ctx_inventory.set(hosts)

@@ -15,12 +15,12 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from phoenix_hypervisor.model.driver import BrokenOff, Run
+from phoenix_hypervisor.model.driver import BrokenOff, Held, Run
 from phoenix_hypervisor.model.errors import PhoenixError, StackBusy
 
 _READ_TRIES = 20
@@ -67,32 +67,59 @@ def _place(environ: Mapping[str, str]) -> Path:
 @asynccontextmanager
 async def hold(
     scope: str, stack: str, run: Run, *, environ: Mapping[str, str]
-) -> AsyncIterator[Sequence[BrokenOff]]:
+) -> AsyncIterator[Held]:
     """Holds `stack` within `scope` (a driver and what tells its worlds apart, such as a project).
 
-    `run.who` is the user's name. Gives the runs that were killed while they held it, and raises
-    `StackBusy` at once where another one holds it.
+    `run.who` is the user's name. Raises `StackBusy` at once where another one holds it, and
+    `PhoenixError` where no lock can be kept.
     """
     path = _file(scope, stack, environ)
-    fd = _take(path, stack)
+    with _explained(path):
+        fd = _take(path, stack)
     _held.add(fd)
     try:
-        before = broken_off(os.pread(fd, _LONGEST, 0))
-        _write(fd, told(run, before))
+        with _explained(path):
+            before = broken_off(os.pread(fd, _LONGEST, 0))
+            _write(fd, told(run, before))
+        held = Held(list(before))
         try:
-            yield before
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            raise  # perhaps in a hurry: what it wrote stays for the next one
-        except BaseException:
-            _write(fd, {"before": remembered(before)})
-            if not before:
-                path.unlink(missing_ok=True)
+            yield held
+        except BaseException as error:
+            if not is_perhaps_left(held, error):
+                _leave(fd, path, held)
             raise
-        # While it is still held: nobody else can be holding a file of this name.
-        path.unlink(missing_ok=True)
+        _leave(fd, path, held)
     finally:
         _held.discard(fd)
         os.close(fd)
+
+
+def is_perhaps_left(held: Held, error: BaseException) -> bool:
+    """Whether the holder leaves in a hurry, so that what it runs may go on without it.
+
+    What it wrote then stays for the next one.
+    """
+    return held.begun and isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
+
+
+def _leave(fd: int, path: Path, held: Held) -> None:
+    """Leaves written what is still to be settled; while it is held nobody else has the file."""
+    with suppress(OSError):  # then more is remembered than has to be
+        if held.broken_off:
+            _write(fd, {"before": remembered(held.broken_off)})
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PhoenixError(
+            f"no lock can be kept in {path}: {error.strerror}",
+            hint="is its file system full or read-only, or is that file not yours?",
+        ) from error
 
 
 def _take(path: Path, stack: str) -> int:

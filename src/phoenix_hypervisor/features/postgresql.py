@@ -141,6 +141,7 @@ class Postgresql(Feature[PostgresqlOptions]):
 
     name = "postgresql"
     options = PostgresqlOptions
+    sets = ("roles/*/password",)
 
     def flaws(self, options: PostgresqlOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
         """Dependents without an address, unknown owners, and settings that no file can hold."""

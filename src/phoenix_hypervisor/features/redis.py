@@ -26,6 +26,7 @@ class Redis(Feature[RedisOptions]):
 
     name = "redis"
     options = RedisOptions
+    sets = ("password",)
 
     def flaws(self, options: RedisOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
         """Dependents without an address, and a shared Redis without a password."""

@@ -13,6 +13,7 @@ _BUSY_S = 2.0
 _FOLDER = ".phoenix"
 _NAME = "history.sqlite3"
 _MAX_BYTES = 256 * 1024**2
+_RESERVE_BYTES = 16 * 1024**2
 _TABLES = """
 CREATE TABLE run (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -132,6 +133,18 @@ def _prepare(found: sqlite3.Connection) -> None:
     found.execute(f"PRAGMA max_page_count = {_MAX_BYTES // size}")
     if not version:
         _create_tables(found)
+
+
+def is_full(error: Exception) -> bool:
+    """Whether there was no room, in the file or on the disk."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_FULL
+
+
+def use_reserve(found: sqlite3.Connection) -> None:
+    """Lets this connection write on where the file is full: for a run's end."""
+    (size,) = found.execute("PRAGMA page_size").fetchone()
+    found.execute(f"PRAGMA max_page_count = {(_MAX_BYTES + _RESERVE_BYTES) // size}")
 
 
 def _create_tables(found: sqlite3.Connection) -> None:

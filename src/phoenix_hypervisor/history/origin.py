@@ -4,10 +4,11 @@ import getpass
 import os
 import platform
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-_LIMIT_S = 3.0
+_LIMIT_S = 1.0
 _HEAD = "# branch.oid "
 
 
@@ -50,18 +51,22 @@ def commit(folder: Path) -> Commit | None:
     words = ("status", "--porcelain=v2", "--branch", "--", ".")
     environ = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
-        done = subprocess.run(
-            # A watcher that the repository names would be a program of somebody else's choice.
-            ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_LIMIT_S,
-            check=False,
-            env=environ,
-        )
+        # Into a file: what Git has started may hold a pipe for longer than Git itself lives.
+        with tempfile.TemporaryFile() as out:
+            done = subprocess.run(
+                # A watcher that the repository names would be a program of somebody else's choice.
+                ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *words],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.DEVNULL,
+                timeout=_LIMIT_S,
+                check=False,
+                env=environ,
+            )
+            out.seek(0)
+            lines = out.read().decode(errors="replace").splitlines()
     except (OSError, subprocess.SubprocessError):
         return None
-    lines = done.stdout.decode(errors="replace").splitlines()
     ids = [line.removeprefix(_HEAD) for line in lines if line.startswith(_HEAD)]
     if done.returncode or not ids or not ids[0].isalnum():  # `(initial)`: nothing committed yet
         return None

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _BATCH = 1000
 _END_S = 3.0
 _PAUSE_S = 0.2
+PROGRESS_BYTES = 16 * 1024**2
+"""So much is kept of what a run's steps tell on their way; their begin and end always are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Recorder:
         self._began = time.time()
         self._queue: queue.SimpleQueue[Event | _End] = queue.SimpleQueue()
         self.trouble = ""
+        self._progress = 0
         self._samples = _Samples(begun)
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._thread.start()
@@ -90,15 +93,29 @@ class Recorder:
         while True:
             batch = self._together()
             events = [one for one in batch if isinstance(one, Event)]
-            found.execute("BEGIN IMMEDIATE")
-            self._keep(found, number, events)
+            if not self.trouble:
+                self._keep_or_tell(found, number, events)
             ends = [one for one in batch if isinstance(one, _End)]
             if ends:
+                database.use_reserve(found)
                 self._finish(found, number, ends[0])
-            found.execute("COMMIT")
-            if ends:
                 thinning.thin(found)
                 return
+
+    def _keep_or_tell(
+        self, found: "sqlite3.Connection", number: int, events: Iterable[Event]
+    ) -> None:
+        """Where the file is full, the run's end is still written into it."""
+        found.execute("BEGIN IMMEDIATE")
+        try:
+            self._keep(found, number, events)
+            found.execute("COMMIT")
+        except database.TROUBLE as error:
+            if not database.is_full(error):
+                raise
+            if found.in_transaction:  # SQLite may have ended it by itself
+                found.execute("ROLLBACK")
+            self.trouble = database.told(error, self._folder)
 
     def _together(self) -> "list[Event | _End]":
         """What comes within a moment: one write for all of it. The end comes at once."""
@@ -113,7 +130,6 @@ class Recorder:
 
     def _begin(self, found: "sqlite3.Connection") -> int:
         begun = self._begun
-        commit = origin.commit(self._folder)
         plan = _json(begun.plan())
         values: dict[str, str | float | None] = {
             "id": begun.id,
@@ -125,8 +141,6 @@ class Recorder:
             "target": begun.target,
             "stack": begun.stack,
             "version": begun.version,
-            "commit_id": commit.id if commit else None,
-            "dirty": commit.dirty if commit else None,
             "summary": json.dumps(dict(begun.summary)),
             "weight": len(plan),
         }
@@ -136,12 +150,18 @@ class Recorder:
         number = int(made.lastrowid or 0)
         found.execute("INSERT INTO plan VALUES (?, ?)", (number, plan))
         found.execute("COMMIT")
+        if (commit := origin.commit(self._folder)) is not None:
+            found.execute(
+                "UPDATE run SET commit_id = ?, dirty = ? WHERE number = ?",
+                (commit.id, commit.dirty, number),
+            )
         return number
 
     def _keep(self, found: "sqlite3.Connection", number: int, events: Iterable[Event]) -> None:
         rows = [
             (number, e.event, e.address, e.action, e.step, round(e.elapsed_s, 3), _text(e.message))
             for e in events
+            if e.event != "progress" or self._has_room(e.message)
         ]
         found.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         samples = [
@@ -152,6 +172,11 @@ class Recorder:
         found.executemany("INSERT INTO sample VALUES (?, ?, ?, ?, ?)", samples)
         weight = sum(thinning.EVENT_BYTES + len(row[-1]) for row in rows)
         found.execute("UPDATE run SET weight = weight + ? WHERE number = ?", (weight, number))
+
+    def _has_room(self, message: str) -> bool:
+        """Whether one more line of what a step tells on its way is kept."""
+        self._progress += thinning.EVENT_BYTES + len(message)
+        return self._progress <= PROGRESS_BYTES
 
     def _finish(self, found: "sqlite3.Connection", number: int, end: _End) -> None:
         report = None if end.report is None else _json(dict(end.report))

@@ -8,7 +8,7 @@ old state, the new state, or something that `observe` recognises as half made.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from phoenix_hypervisor.model.address import Address
@@ -51,6 +51,19 @@ class BrokenOff:
 
     id: str
     told: str
+
+
+@dataclass(slots=True)
+class Held:
+    """A stack that is held, as its holder and the lock tell each other.
+
+    `broken_off`: runs that held it before and were killed, oldest first. The holder takes out what
+    it has settled; the rest is told to the next one. `begun`: whether the holder has begun to
+    change things. One that is cancelled before that leaves nothing that a later run has to find.
+    """
+
+    broken_off: list[BrokenOff] = field(default_factory=list)
+    begun: bool = False
 
 
 class Driver(Protocol):
@@ -112,7 +125,7 @@ class Driver(Protocol):
 
     # Changing.
 
-    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Sequence[BrokenOff]]:
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Held]:
         """Keeps others from applying to the stack. Raises `StackBusy` with who and since when.
 
         It ends with the process that holds it, however that dies. Gives the runs that held it

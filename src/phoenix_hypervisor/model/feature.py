@@ -84,6 +84,9 @@ class Feature(Generic[OptionsT]):
 
     name: ClassVar[str]
     options: type[OptionsT]
+    sets: ClassVar[Sequence[str]] = ()
+    """Options with a password that the feature sets itself, so that any new one will do, as they
+    stand below its name: `password`, `roles/*/password`."""
 
     def flaws(self, options: OptionsT, guest: "Guest", desired: "Desired") -> Sequence[Flaw]:
         """All that makes these options impossible among these guests.

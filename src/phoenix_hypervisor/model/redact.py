@@ -10,6 +10,7 @@ import json
 import math
 import re
 import shlex
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
@@ -23,8 +24,15 @@ _CUT_SHORTEST = 6
 _CODE_SHORTEST = 8
 _BARE_SHORTEST = 8
 _SPECIAL = re.compile(r"[^A-Za-z0-9_@%+=:,./-]")  # what shells and others quote
-_ELLIPSIS = re.compile(r" ?…")
+_ELLIPSIS = re.compile(r" ?(?:…|\.\.\.)")
+_CODED_BYTE = re.compile(r"%[0-9A-F]{2}")
 _ESCAPED = str.maketrans({"\n": "n", "\t": "t", "\r": "r"})
+_JSON_IN_HTML = [
+    str.maketrans({one: f"\\u{ord(one):04{case}}" for one in which})
+    for which in ("&<>", "&<>'")
+    for case in "xX"
+]
+"""What Go, among others, writes in JSON for characters that mean something in HTML."""
 _BASE64_LINE = 76  # as `base64` of coreutils and MIME (RFC 2045) cut it
 
 
@@ -118,7 +126,8 @@ class _Index:
             forms = self._starting.get(text[at : at + SHORTEST])
             if forms is None:
                 continue
-            cut = next((place for place in cuts if place > at), len(text))
+            after = bisect_right(cuts, at)
+            cut = cuts[after] if after < len(cuts) else len(text)
             if length := self._length(text, at, cut, forms):
                 yield at, at + length
 
@@ -174,6 +183,8 @@ def _written(form: str) -> Iterator[str]:
     yield form.replace("'", "'\\''")  # as bash traces commands
     for escaped in (json.dumps(form), json.dumps(form, ensure_ascii=False), repr(form)):
         yield escaped[1:-1]
+        for codes in _JSON_IN_HTML:
+            yield escaped[1:-1].translate(codes)
     yield json.dumps(json.dumps(form, ensure_ascii=False))[1:-1].removeprefix('\\"')[:-2]
     yield form.replace("'", "''")  # SQL
     escaped = form.replace("\\", "\\\\").replace('"', '\\"')
@@ -185,9 +196,9 @@ def _written(form: str) -> Iterator[str]:
     yield html.escape(form)
     yield html.escape(form, quote=False)
     data = form.encode("utf-8", "surrogatepass")
-    yield quote(data)
-    yield quote(data, safe="")
-    yield quote_plus(data)
+    for coded in (quote(data), quote(data, safe=""), quote_plus(data)):
+        yield coded
+        yield _CODED_BYTE.sub(lambda found: found[0].lower(), coded)
     if len(data) >= SHORTEST:
         yield data.hex()
         yield data.hex().upper()

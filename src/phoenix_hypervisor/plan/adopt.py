@@ -11,7 +11,7 @@ from phoenix_hypervisor.model.desired import Desired, Guest, Json
 from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.observed import Observed, SeenGuest
 from phoenix_hypervisor.model.plan import Plan
-from phoenix_hypervisor.plan import graph
+from phoenix_hypervisor.plan import schedule
 from phoenix_hypervisor.plan.diff import diff
 from phoenix_hypervisor.plan.guest import Decision
 from phoenix_hypervisor.plan.make import changes_of
@@ -59,7 +59,7 @@ def make(
         changes=changes,
         refusals=(*judged.refusals, *(driver.problems(part, observed, changes) if changes else ())),
         notes=tuple(judged.notes),
-        estimate_s=graph.duration(changes),
+        estimate_s=schedule.whole(changes, desired, driver),
     )
 
 

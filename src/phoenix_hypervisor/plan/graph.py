@@ -62,17 +62,6 @@ def depths(changes: Sequence[Change]) -> dict[Address, int]:
     return found
 
 
-def duration(changes: Sequence[Change]) -> float:
-    """Seconds along the longest path, as if everything could run at once."""
-    steps = {step.id: step for change in changes for step in change.steps}
-    graph = {i: [a for a in step.after if a in steps] for i, step in steps.items()}
-    ends: dict[str, float] = {}
-    for ident in TopologicalSorter(graph).static_order():
-        begin = max((ends[before] for before in graph[ident]), default=0.0)
-        ends[ident] = begin + steps[ident].estimate_s
-    return max(ends.values(), default=0.0)
-
-
 def order_deletions(
     steps: Mapping[Address, tuple[Step, ...]], desired: Desired
 ) -> dict[Address, tuple[Step, ...]]:

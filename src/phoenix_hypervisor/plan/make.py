@@ -13,7 +13,7 @@ from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
 from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
-from phoenix_hypervisor.plan import graph
+from phoenix_hypervisor.plan import graph, schedule
 from phoenix_hypervisor.plan.gone import asked_for, left_out
 from phoenix_hypervisor.plan.guest import Decision, decide
 from phoenix_hypervisor.plan.options import Options
@@ -34,7 +34,7 @@ def make(desired: Desired, observed: Observed, driver: Driver, options: Options)
         refusals=(*refusals, *driver.problems(part, observed, changes)),
         notes=(*driver.remarks(part), *gone.notes),
         kept=tuple(gone.kept),
-        estimate_s=graph.duration(changes),
+        estimate_s=schedule.whole(changes, desired, driver),
         basis=_Basis(desired, observed, driver, options),
     )
 
@@ -51,7 +51,7 @@ def destroy(
         changes=changes,
         refusals=tuple(gone.refusals),
         notes=tuple(gone.notes),
-        estimate_s=graph.duration(changes),
+        estimate_s=schedule.whole(changes, desired, driver),
     )
 
 

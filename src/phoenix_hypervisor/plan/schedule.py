@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change, Step
 from phoenix_hypervisor.model.desired import CloneOf, Desired
-from phoenix_hypervisor.model.driver import Limits
+from phoenix_hypervisor.model.driver import Driver, Limits
+
+PARALLEL = 4
+"""Steps at once, where nobody asks for another number."""
 
 _OVERRUN = 0.25
 """What a step that took longer than expected still needs, as a part of what it took."""
@@ -40,6 +43,13 @@ def hands(desired: Desired, limits: Limits, parallel: int) -> Hands:
             if isinstance(guest.source, CloneOf)
         },
     )
+
+
+def whole(
+    changes: Sequence[Change], desired: Desired, driver: Driver, parallel: int = PARALLEL
+) -> float:
+    """Seconds for all of a plan."""
+    return remaining(changes, hands(desired, driver.limits, parallel))
 
 
 def remaining(
@@ -80,6 +90,8 @@ class _Play:
             if ident in self._steps:
                 left = self._steps[ident].estimate_s - so_far
                 self._start(self._steps[ident], left if left > 0 else so_far * _OVERRUN)
+                if (source := self._source(self._steps[ident])) is not None:
+                    self._clones[source] += 1
         for step in steps:
             if not self._waits[step.id] and step.id not in running:
                 self._offer(step)

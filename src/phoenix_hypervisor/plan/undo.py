@@ -11,7 +11,7 @@ from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.observed import Observed, SeenGuest
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.model.snapshot import Taken
-from phoenix_hypervisor.plan import graph
+from phoenix_hypervisor.plan import schedule
 from phoenix_hypervisor.plan.guest import Decision
 from phoenix_hypervisor.plan.make import changes_of
 
@@ -79,8 +79,9 @@ def rollback(
     now: datetime,
     protected: bool = False,
 ) -> Plan:
-    """A plan that brings one guest back to a snapshot, and starts it again where it ran.
+    """A plan that brings one guest back to a snapshot, and starts it where it ran or is to run.
 
+    One that rests and is to run may be what an earlier rollback that broke off has stopped.
     `protected`: also one that is. What gets lost is told in the reason and the notes.
     """
     refused = hindrance(address, desired, observed)
@@ -98,11 +99,15 @@ def rollback(
         )
     if refused or one is None or seen is None:
         return _plan(desired, driver, {}, [refused])
-    running = seen.state == "running"
+    steps = ["rollback"]
+    if seen.state == "running":
+        steps.insert(0, "stop")
+    if guest.runs or seen.state == "running":
+        steps.append("start")
     reason = f"back to {name}{_since(one, now)}: what its disks hold since then is lost"
     decision = Decision(
         Action.ROLLBACK,
-        ("stop", "rollback", "start") if running else ("rollback",),
+        tuple(steps),
         Impact.DESTRUCTIVE,
         (
             FieldChange(SNAPSHOT, None, name),
@@ -204,5 +209,5 @@ def _plan(
         driver=driver.name,
         changes=changes,
         refusals=tuple(refusals),
-        estimate_s=graph.duration(changes),
+        estimate_s=schedule.whole(changes, desired, driver),
     )

@@ -59,20 +59,17 @@ def ending(
     values: Sequence[str],
     *,
     sessions: bool = False,
-    family: bool = False,
     at_once: bool = False,
 ) -> str:
     """A script that ends all processes started with `variable` as one of `values`.
 
     TERM first, after 3 s KILL; `at_once`: KILL. `sessions`: also those that dropped their
-    environment (`sudo`, `su -`) but still are in a session which a marked process leads. `family`:
-    also with values that go on after a dot (`RUN.part`). It prints the name of each ended process
-    on a line, and exits 1 if some are still there after 8 s.
+    environment (`sudo`, `su -`) but still are in a session which a marked process leads. It prints
+    the name of each ended process on a line, and exits 1 if some are still there after 8 s.
     """
     wanted = "|".join(_SPECIAL.sub(r"\\\g<0>", value) for value in values)
-    rest = r"(\..*)?" if family else ""
     return _SCRIPT % {
-        "mark": shlex.quote(f"{variable}=({wanted}){rest}"),
+        "mark": shlex.quote(f"{variable}=({wanted})"),
         "sessions": int(sessions),
         "patience": 0 if at_once else 30,
         "limit": 80,

@@ -15,6 +15,9 @@ from phoenix_hypervisor.shell.shell import Shell
 
 RUN_ENV = "PHOENIX_RUN"
 RUN_FILE = "/run/phoenix/run"
+CHECK = "check"
+DRIVER = "driver"
+"""After a run's id and a dot: which part of it runs something. Configuring has a name a guest."""
 
 _S = 10.0
 
@@ -52,12 +55,18 @@ def end_run(way_in: Sequence[str], run_id: str, name: str) -> Sequence[str]:
 
 
 def end_runs(way_in: Sequence[str], runs: Sequence[str], name: str) -> Sequence[str]:
-    """Ends all that these runs left running there, whatever part of them; gives the names.
+    """Ends what these runs, all killed, left running there; gives the names.
 
-    Raises what `Shell` raises.
+    That is what checks and the driver ran, and the configuring that was broken off there. What a
+    configuring that had ended well has started stays: it is the application, which nobody would
+    start again. Raises what `Shell` raises.
     """
+    marks = [f"{run}.{part}" for run in runs for part in (CHECK, DRIVER)]
     with Shell(way_in, name=name, open_s=_S) as shell:
-        return shell.end_marked(RUN_ENV, *runs, family=True)
+        job = shell.run(f"cat {RUN_FILE} 2>/dev/null", timeout_s=_S).said().out.strip()
+        if job.partition(".")[0] in runs:  # one that has ended has given the file back
+            marks.append(job)
+        return shell.end_marked(RUN_ENV, *marks)
 
 
 def abandon_run(way_in: Sequence[str], run_id: str) -> None:

@@ -3,44 +3,102 @@
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-_YOUNG_S = 0.2
+_TURN_S = 2.0
+_PAUSE_S = 0.02
 
 
 @contextmanager
 def folder(prefix: str) -> Iterator[Path]:
-    """A temporary folder. Those of this user's that a killed process left go first.
+    """A temporary folder; those that a killed process left are removed first.
 
-    Whose process still lives is told by a lock on the folder, which ends with it.
+    It lies in a folder that is this user's alone and holds nothing else. Whose process still lives
+    is told by a lock on the folder, which ends with it. Where another one has taken that place,
+    the folder lies beside it, and nothing is removed. Raises `OSError` where none can be made.
     """
-    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        with suppress(OSError):
-            _remove_if_left(left)
-    made = Path(tempfile.mkdtemp(prefix=prefix))
-    fd = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        try:
+            made = _within_ours(prefix, stack)
+        except OSError:
+            made = Path(tempfile.mkdtemp(prefix=prefix))
+        stack.callback(shutil.rmtree, made, ignore_errors=True)
         yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-        os.close(fd)
 
 
-def _remove_if_left(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+def _within_ours(prefix: str, stack: ExitStack) -> Path:
+    """Removes what was left, and makes a folder whose lock `stack` holds.
+
+    Only who has the turn makes folders and looks for their locks, so that one without a lock can't
+    be one that is just being made.
+    """
+    parent = Path(tempfile.gettempdir()) / f"phx-{os.geteuid()}"
+    with ExitStack() as left, _turn(parent):
+        for path in parent.glob(f"{prefix}*"):
+            with suppress(OSError):  # it is used, or no folder
+                left.callback(os.close, _locked(path))
+                left.callback(shutil.rmtree, path, ignore_errors=True)
+        made = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        stack.callback(_remove_if_empty, parent)
+        stack.callback(os.close, _locked(made))
+    return made  # what was left is gone now: each under its own lock, which takes its time
+
+
+@contextmanager
+def _turn(parent: Path) -> Iterator[None]:
+    end = time.monotonic() + _TURN_S
+    while True:
+        with suppress(FileExistsError):
+            parent.mkdir(mode=0o700)
+        fd = _open(parent)
+        try:
+            found = os.fstat(fd)
+            if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != stat.S_IRWXU:
+                raise PermissionError(f"{parent} is not a folder of this user alone")
+            _lock(fd, end - time.monotonic())
+            if parent.exists() and os.path.samestat(found, parent.lstat()):
+                yield
+                return  # else it was removed meanwhile
+        finally:
+            os.close(fd)
+
+
+def _remove_if_empty(parent: Path) -> None:
+    with suppress(OSError), _turn(parent):
+        parent.rmdir()
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def _locked(path: Path) -> int:
+    fd = _open(path)
     try:
-        found = os.fstat(fd)
-        if found.st_uid != os.geteuid() or time.time() - found.st_ctime < _YOUNG_S:
-            return  # somebody else's, or perhaps about to be locked
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(path)
-    finally:
+        _lock(fd, 0.0)
+    except OSError:
         os.close(fd)
+        raise
+    return fd
+
+
+def _lock(fd: int, limit_s: float) -> None:
+    """Raises `BlockingIOError` where another one has it for so long."""
+    end = time.monotonic() + limit_s
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
 
 
 def ending_with_us() -> Sequence[str]:

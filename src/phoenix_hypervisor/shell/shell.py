@@ -157,15 +157,12 @@ class Shell:
             raise PhoenixError(f"{self.name}: can't read {path}: {answer.words()}")
         return answer.out
 
-    def end_marked(
-        self, variable: str, *values: str, sessions: bool = False, family: bool = False
-    ) -> Sequence[str]:
+    def end_marked(self, variable: str, *values: str, sessions: bool = False) -> Sequence[str]:
         """Ends the processes there that were started with `variable` as one of these values.
 
-        `family`: also with values that go on after a dot. Gives their names. Raises `PhoenixError`
-        if some can't be ended.
+        Gives their names. Raises `PhoenixError` if some can't be ended.
         """
-        script = ending.ending(variable, values, sessions=sessions, family=family)
+        script = ending.ending(variable, values, sessions=sessions)
         answer = self.run(script, timeout_s=ending.LIMIT_S)
         names = answer.said().out.split()
         if not answer.ok:

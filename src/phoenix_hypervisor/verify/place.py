@@ -10,7 +10,7 @@ from phoenix_hypervisor.model.check import OUTPUT_LIMIT, Said
 from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.errors import CheckFailed
 from phoenix_hypervisor.shell import Shell
-from phoenix_hypervisor.shell.leftovers import RUN_ENV
+from phoenix_hypervisor.shell.leftovers import CHECK, RUN_ENV
 
 _SHELLS = 4
 
@@ -35,7 +35,7 @@ class GuestPlace:
         the id of the run that asks: commands in the guest bear it, so that a later run finds what
         a killed one left.
         """
-        self._env = {RUN_ENV: f"{run}.check"} if run else {}
+        self._env = {RUN_ENV: f"{run}.{CHECK}"} if run else {}
         self._driver = driver
         self._guest = guest
         self._lookup = lookup

@@ -1,11 +1,14 @@
 """Runs of a session go into the history, however they end, and no secret with them."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
+from tests.unit.history.runs import keep
 from tests.unit.plan.worlds import clone, desired, plain, template
 
+from phoenix_hypervisor.app.drift import look
 from phoenix_hypervisor.app.past import Past
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.config.secrets import Secrets
@@ -98,6 +101,36 @@ async def test_a_bug(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyError):
         await scene.apply()
     assert (scene.last.result, scene.last.error) == ("failed", "an unexpected KeyError")
+
+
+async def test_a_stack_is_held_by_a_user_that_the_machine_does_not_know(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME", "SUDO_USER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 424242)
+    async with scene.session.hold("phoenix apply"):
+        assert list(scene.session.broken_off) == []
+
+
+async def test_the_error_that_ends_a_run_is_kept_without_secrets(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object, **__: object) -> Report:
+        raise Denied(f"may not use {CANARY}")
+
+    monkeypatch.setattr(Session, "apply", refused)
+    with pytest.raises(Denied):
+        await scene.apply()
+    assert (scene.last.result, scene.last.error) == ("failed", "may not use [secret]")
+
+
+async def test_drift_tells_of_the_runs_on_its_own_target_alone(scene: Scene) -> None:
+    await scene.apply()
+    keep(scene.folder, "elsewhere", target="incus")
+    keep(scene.folder, "of-others", stack="theirs")
+    found = await look(scene.session, (), deep=False, tell=lambda *_: None)
+    assert [run.id for run in found.runs] == [scene.session.run_id]
 
 
 async def test_estimates_follow_what_was_measured(scene: Scene) -> None:

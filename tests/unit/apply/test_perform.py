@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -27,6 +28,7 @@ from phoenix_hypervisor.model.errors import (
     Unsupported,
 )
 from phoenix_hypervisor.model.plan import Plan
+from phoenix_hypervisor.plan import undo
 
 WEB = guest(101)
 FOLDER = desired(WEB)
@@ -134,6 +136,28 @@ async def test_a_lost_answer_while_changing(method: str, address: str, when: Whe
     assert (report.ok, report.failed, node.faults.left) == (True, (), 0)
     assert bool(node.told("retry")) is (when != "after")
     assert (await node.plan(prune=True)).changes == ()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("method", ["snapshot", "delete_snapshot"])
+async def test_a_lost_answer_about_a_snapshot_by_hand(method: str, when: When) -> None:
+    node = Node(FOLDER)
+    await node.complete()
+    if method == "delete_snapshot":
+        await node.driver().snapshot(WEB.address, "mine", lambda _: None, stand_in=False)
+    observed = await node.driver().observe(FOLDER)
+    there = {WEB.address: await node.driver().snapshots(WEB.address)}
+    if method == "snapshot":
+        plan = undo.take(FOLDER, observed, node.driver(), there, "mine")
+    else:
+        now = datetime.now(UTC)
+        plan = undo.delete(FOLDER, observed, node.driver(), there, name="mine", now=now)
+    node.faults.fail(method, "lxc/101", UnknownOutcome("no answer"), when=when)
+    report = await node.walk(plan)
+    assert (report.ok, node.faults.left) == (True, 0)
+    assert bool(node.told("retry")) is (when == "before")
+    left = [one.name for one in await node.driver().snapshots(WEB.address)]
+    assert left == ["mine"] * (method == "snapshot")
 
 
 async def test_an_old_snapshot_is_not_taken_for_the_new_one() -> None:

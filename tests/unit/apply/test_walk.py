@@ -247,6 +247,40 @@ async def test_stopped_while_creating_the_next_apply_begins_anew() -> None:
     assert (await node.plan()).changes == ()
 
 
+@pytest.mark.parametrize("interruptions", [1, 2])
+async def test_each_step_is_cancelled_once_an_interruption(interruptions: int) -> None:
+    """And a step that takes its time to end is waited for, though others end at once."""
+    node, cancelled, ended = Node(desired(guest(101), guest(102))), [0], []
+
+    async def ends_slowly(wanted: Guest, tell: Tell) -> None:
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            if wanted.address == lxc(101):
+                raise
+            end = asyncio.get_running_loop().time() + 0.2
+            while (rest := end - asyncio.get_running_loop().time()) > 0:
+                try:
+                    await asyncio.sleep(rest)
+                except asyncio.CancelledError:
+                    cancelled.append(1)
+            ended.append(wanted.address)
+            raise
+
+    node.configure = ends_slowly
+    task = asyncio.create_task(node.apply())
+    await node.until("lxc/101:configure started")
+    await node.until("lxc/102:configure started")
+    for _ in range(interruptions):
+        task.cancel()
+        await asyncio.sleep(0.05)
+    report = await task
+    assert report.interrupted
+    assert ended == [lxc(102)]
+    assert sum(cancelled) == interruptions - 1
+    assert len(report.half_done) == 2
+
+
 async def test_a_run_that_is_stopped_after_a_failure_tells_both() -> None:
     node = Node(desired(guest(101), guest(102)), configure=takes(30))
     node.faults.fail("create", "lxc/101", Conflict("taken"))

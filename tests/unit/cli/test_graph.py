@@ -1,6 +1,7 @@
 """`phoenix graph`: files, formats and wrong usage, as other programs call it."""
 
 import json
+import sqlite3
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from tests.unit.cli.test_commands import PHOENIX, ROOT, Cli
 
 from phoenix_hypervisor import app
+from phoenix_hypervisor.history import database
 from phoenix_hypervisor.plan.picture.of_files import of_files
 from phoenix_hypervisor.plan.picture.svg import svg
 
@@ -56,6 +58,27 @@ def test_a_plan_without_changes_is_a_picture_too(cli: Cli) -> None:
     assert cli.run("apply", "--yes").returncode == 0
     done = cli.run("graph", "--plan")
     assert (done.returncode, "no changes" in done.stdout) == (0, True)
+
+
+def test_a_plan_that_is_refused_is_drawn_and_told(cli: Cli) -> None:
+    assert cli.run("apply", "--yes").returncode == 0
+    state = json.loads((cli.folder / "sim.json").read_text())
+    state["guests"]["lxc/101"]["stack"] = "theirs"
+    (cli.folder / "sim.json").write_text(json.dumps(state))
+    for words in (("graph", "--plan"), ("--json", "graph", "--plan")):
+        done = cli.run(*words)
+        assert (done.returncode, "refused: " in done.stderr) == (1, True)
+        assert "lxc/101" in done.stderr
+        assert done.stdout.startswith(("<svg", "{"))
+
+
+def test_the_picture_of_a_plan_tells_the_time_that_the_plan_tells(cli: Cli) -> None:
+    assert cli.run("apply", "--yes").returncode == 0
+    with sqlite3.connect(database.path(cli.folder)) as found:
+        found.execute("UPDATE sample SET seconds = 7200 WHERE work LIKE 'create%'")
+    cli.guest("103", name="web")
+    assert "120 min" in cli.run("plan").stdout
+    assert "120 min" in json.dumps(cli.json("graph", "--plan"))
 
 
 @pytest.mark.parametrize("words", [("--format", "png"), ("--out", "/no/such/folder/a.svg")])

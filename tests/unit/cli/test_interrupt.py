@@ -89,12 +89,13 @@ def test_what_it_was_told_to_ignore_it_ignores(folder: Path) -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_ctrl_c_at_the_question_is_a_no(folder: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_at_the_question_is_a_no(folder: Path, number: signal.Signals) -> None:
     ours, theirs = pty.openpty()
     try:
         with applying(folder, stdin=theirs) as process:
             wait_for("Apply this?", process.stdout)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             out, _ = process.communicate(timeout=20)
     finally:
         os.close(ours)

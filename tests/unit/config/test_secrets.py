@@ -31,7 +31,10 @@ def test_lines_of_the_file(tmp_path):
     assert secrets.lookup("A") == "one two"
     assert secrets.lookup("B") == "it''s # $x"
     assert secrets.lookup("C") == 'q"\\\n'
-    assert secrets.lookup("D") == ""
+    assert not secrets.has("D")
+    assert secrets.sources("D") == []
+    with pytest.raises(SecretMissing, match="D has no value"):
+        secrets.lookup("D")
 
 
 def test_a_missing_secret_says_how_to_set_it(tmp_path):
@@ -66,19 +69,19 @@ def test_adding_makes_and_extends_the_file(tmp_path):
     secrets.add("A", "one")
     path = tmp_path / FILE
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    path.write_text("# mine\n" + path.read_text())
+    path.write_text("# mine\n\n\n" + path.read_text() + "\n# end\n")
     secrets.add("B", 'two "quoted"\nlines \\')
     secrets.add("A", "new")
     assert secrets.lookup("A") == "new"
     assert secrets.lookup("B") == 'two "quoted"\nlines \\'
-    assert path.read_text().startswith("# mine\n")
+    assert path.read_text().startswith("# mine\n\n\n\n# end\nB=")
     assert path.read_text().count("A=") == 1
     assert [p.name for p in tmp_path.iterdir()] == [FILE]
     with pytest.raises(UsageError, match="can't be a secret's name"):
         secrets.add("A B", "x")
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_value_comes_back_as_it_was(tmp_path, value):
     Secrets(tmp_path, {}).add("ANY", value)
@@ -97,6 +100,21 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path):
         thread.join()
     secrets = Secrets(tmp_path, {})
     assert [secrets.lookup(f"S{n}") for n in range(16)] == [str(n) for n in range(16)]
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path):
+    left = tmp_path / f"{FILE}.4711.new"
+    left.write_text("A=plain\n")
+    mine = tmp_path / f"{FILE}.old"
+    mine.write_text("A=kept\n")
+    Secrets(tmp_path, {}).add("A", "one")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE, mine.name]
+
+
+def test_an_empty_line_hides_no_value_behind_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(Secrets, "sealed", lambda _: {"A": "sealed"})
+    _write(tmp_path, "A=\n")
+    assert Secrets(tmp_path, {}).lookup("A") == "sealed"
 
 
 def test_digests_tell_equal_from_different_and_hide_the_value(tmp_path):

@@ -205,6 +205,38 @@ def test_the_identity_in_the_environment(folder: Path, ada: Person) -> None:
         assert "NONSENSE" not in f"{told.message}{told.hint}"
 
 
+def test_a_whole_file_of_keys_in_the_environment(folder: Path, ada: Person) -> None:
+    Store(folder, ada).start("ada")
+    _set(folder, ada, A="value")
+    text = (Path(ada["HOME"]) / ".config/phoenix/age.key").read_text()
+    assert text.startswith("# created:")
+    key = text.splitlines()[-1]
+    for written in (text, text.replace("\n", "\r\n")):
+        told = {"PHOENIX_AGE_IDENTITY": written, "PHOENIX_AGE_PASSPHRASE": "open"}
+        secrets = Secrets(folder, told)
+        assert secrets.lookup("A") == "value"
+        assert secrets.redactor(f"it is {key}; open") == "it is [secret]; [secret]"
+
+
+@pytest.mark.parametrize("bad", ["key: {}", "'{}'", "one\ntwo", "{}\nnonsense {}", "# only\n x"])
+def test_no_part_of_a_bad_identity_is_told(folder: Path, ada: Person, bad: str) -> None:
+    Store(folder, ada).start("ada")
+    _set(folder, ada, A="value")
+    key = (Path(ada["HOME"]) / ".config/phoenix/age.key").read_text().splitlines()[-1]
+    value = bad.format(key, key)
+    told = _unreadable(folder, {"PHOENIX_AGE_IDENTITY": value})
+    assert not set(value.replace("'", "").split()) & set(f"{told.message} {told.hint}".split())
+    assert key not in f"{told.message}{told.hint}"
+
+
+def test_who_could_not_write_is_told_before_an_edit(folder: Path, ada: Person) -> None:
+    Store(folder, ada).start("ada")
+    _set(folder, ada, A="value")
+    (folder / recipients.FILE).write_text("age1nonsense\n")
+    with pytest.raises(SecretsUnreadable, match="line 1"), Store(folder, ada).open_text():
+        pytest.fail("the editor would have started")
+
+
 def test_a_key_file_with_a_passphrase(folder: Path, ada: Person) -> None:
     Store(folder, ada).start("ada")
     _set(folder, ada, A="value")

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from phoenix_hypervisor.drivers import filelock
-from phoenix_hypervisor.model.driver import Run
+from phoenix_hypervisor.model.driver import BrokenOff, Run
 from phoenix_hypervisor.model.errors import PhoenixError, StackBusy
 
 RUN = Run(id="1", who="ada", command="phoenix apply")
@@ -66,33 +67,75 @@ async def test_it_leaves_no_file_and_no_descriptor(environ: dict[str, str], tmp_
 async def test_what_a_killed_holder_left_is_told_to_the_next(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
-    async with filelock.hold("incus", "shop", RUN, environ=environ) as before:
-        assert before == ()
+    async with filelock.hold("incus", "shop", RUN, environ=environ) as held:
+        assert held.broken_off == []
         [path] = tmp_path.iterdir()
         left = path.read_text()
     path.write_text(left)
     second = Run(id="2", who="bob", command="phoenix destroy")
-    async with filelock.hold("incus", "shop", second, environ=environ) as before:
-        [one] = before
+    async with filelock.hold("incus", "shop", second, environ=environ) as held:
+        [one] = held.broken_off
         assert one.id == "1"
         assert re.match(r"`phoenix apply` by ada on \S+ \(pid \d+\) since \d\d:", one.told)
         left = path.read_text()
     path.write_text(left)  # this one was killed too, before it had looked
-    async with filelock.hold("incus", "shop", RUN, environ=environ) as before:
-        assert [one.id for one in before] == ["1", "2"]
-    async with filelock.hold("incus", "shop", RUN, environ=environ) as before:
-        assert before == ()
+    async with filelock.hold("incus", "shop", RUN, environ=environ) as held:
+        assert [one.id for one in held.broken_off] == ["1", "2"]
+        del held.broken_off[0]
+    async with filelock.hold("incus", "shop", RUN, environ=environ) as held:
+        assert [one.id for one in held.broken_off] == ["2"]  # nobody has settled it
+        held.broken_off.clear()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def _raise_within(
+    error: type[BaseException], environ: dict[str, str], *, begun: bool
+) -> None:
+    async with filelock.hold("incus", "shop", RUN, environ=environ) as held:
+        held.begun = begun
+        raise error
 
 
 async def test_who_fails_or_is_cancelled_leaves_what_it_had_learnt(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
-    for error, left in ((RuntimeError, []), (asyncio.CancelledError, ["1"]), (OSError, ["1"])):
+    cancelled = asyncio.CancelledError
+    for error, begun, left in (
+        (RuntimeError, True, []),
+        (cancelled, False, []),  # at the question, say: there is nothing to find
+        (KeyboardInterrupt, False, []),
+        (cancelled, True, ["1"]),
+        (OSError, True, ["1"]),
+        (cancelled, False, ["1"]),
+    ):
         with pytest.raises(error):
-            async with filelock.hold("incus", "shop", RUN, environ=environ):
-                raise error
+            await _raise_within(error, environ, begun=begun)
         content = next((path.read_bytes() for path in tmp_path.iterdir()), b"{}")
         assert [one.id for one in filelock.broken_off(content)] == left
+
+
+async def test_where_no_lock_can_be_kept_it_says_so(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with filelock.hold("incus", "shop", RUN, environ=environ):
+        [path] = tmp_path.iterdir()
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PhoenixError, match=r"^no lock can be kept in .*\.lock: Too many levels"):
+        async with filelock.hold("incus", "shop", RUN, environ=environ):
+            pytest.fail("a link was followed")
+    path.unlink()
+
+    def full(fd: int, content: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(filelock, "_write", full)
+        with pytest.raises(PhoenixError, match="No space left"):
+            async with filelock.hold("incus", "shop", RUN, environ=environ):
+                pytest.fail("held without words")
+    async with filelock.hold("incus", "shop", RUN, environ=environ) as held:
+        held.broken_off.append(BrokenOff("9", "ada"))
+        monkeypatch.setattr(filelock, "_write", full)  # on the way out that costs a memory only
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from tests.unit.history.runs import WEB, begun, event, keep
 
+from phoenix_hypervisor.cli._secrets import whose
 from phoenix_hypervisor.history import database, origin, reading, thinning
 from phoenix_hypervisor.history.recorder import Recorder
 from phoenix_hypervisor.model.errors import NotFound
@@ -145,6 +146,17 @@ def test_the_commit(tmp_path: Path) -> None:
     (folder / "b.json").write_text("{}")
     keep(folder, "aab")
     assert reading.run(folder, "aab").dirty is True
+
+
+def test_a_user_that_the_machine_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME", "SUDO_USER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 424242)
+    monkeypatch.setattr(os, "geteuid", lambda: 424242)
+    assert origin.user() == "424242"
+    assert whose() == f"424242@{os.uname().nodename}"
+    monkeypatch.setenv("SUDO_USER", "fred")
+    assert origin.user() == "fred (as 424242)"
 
 
 def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """A history that can't be used costs itself alone: one warning, and the run goes on."""
 
 import json
+import os
 import shutil
 import sqlite3
 import time
@@ -14,6 +15,7 @@ from tests.unit.history.runs import begun, event, keep
 
 from phoenix_hypervisor.cli import main
 from phoenix_hypervisor.history import Notebook, database, reading
+from phoenix_hypervisor.history import recorder as recording
 from phoenix_hypervisor.history.recorder import Recorder
 from phoenix_hypervisor.model.errors import PhoenixError
 
@@ -119,14 +121,46 @@ def test_plan_and_history_say_what_is_wrong(here: Run, tmp_path: Path, spoil: Sp
         assert str(database.path(tmp_path)) in document["error"]
 
 
-def test_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_is_full_and_the_end_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "_MAX_BYTES", 128 * 1024)
     recorder = Recorder(tmp_path, begun("aaa"))
     for _ in range(3000):
         recorder.take(event("progress", "create", 1.0, "x" * 100))
-    recorder.end("ok")
+    recorder.end("failed", {"failed": ["y" * 50_000]}, "no good")
     assert "disk is full" in recorder.trouble
-    assert len(reading.runs(tmp_path, 5)) == 1
+    run = reading.run(tmp_path, "aaa")
+    assert (run.result, run.error, len(run.report or {})) == ("failed", "no good", 1)
+
+
+def test_a_talkative_step_pushes_nothing_else_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "PROGRESS_BYTES", 10_000)
+    talk = [event("progress", "create", 1.0, "x" * 100) for _ in range(3000)]
+    both = [event("started", "create", 0.0), event("finished", "create", 9.0)]
+    assert keep(tmp_path, "aaa", [both[0], *talk, both[1]]) == ""
+    told = [one["event"] for one in reading.run(tmp_path, "aaa").events]
+    assert (told[0], told[-1]) == ("started", "finished")
+    assert 10 < len(told) < 100
+    assert [seconds for _, _, seconds in reading.samples(tmp_path, "sim")] == [9.0]
+
+
+@pytest.mark.parametrize("slow", ["exec sleep 30", "sleep 30; true"])
+def test_a_slow_git_costs_the_commit_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    git = tmp_path / "bin" / "git"
+    git.parent.mkdir()
+    git.write_text(f"#!/bin/sh\n{slow}\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{git.parent}:{os.environ['PATH']}")
+    begin = time.monotonic()
+    assert keep(tmp_path, "aaa", [event("started", "create", 0.0)]) == ""
+    assert time.monotonic() - begin < 2.5
+    run = reading.run(tmp_path, "aaa")
+    assert (run.result, run.commit, len(run.events)) == ("ok", None, 1)
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])

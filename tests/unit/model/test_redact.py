@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import re
 import shlex
 import time
 from collections.abc import Callable
@@ -19,6 +20,10 @@ def _in_base64(before: str) -> Callable[[str], str]:
     return lambda value: base64.b64encode(f"{before}{value}\n".encode()).decode()
 
 
+def _in_html(text: str, which: str, case: str) -> str:
+    return "".join(f"\\u{ord(one):04{case}}" if one in which else one for one in text)
+
+
 WRITINGS: dict[str, Callable[[str], str]] = {
     "plain": str,
     "shell": shlex.quote,
@@ -32,6 +37,11 @@ WRITINGS: dict[str, Callable[[str], str]] = {
     "SQL": lambda value: value.replace("'", "''"),
     "JSON in JSON": lambda value: json.dumps(json.dumps(value, ensure_ascii=False)),
     "HTML": html.escape,
+    "JSON of Go": lambda value: _in_html(json.dumps(value), "&<>", "x"),
+    "JSON in a page": lambda value: _in_html(json.dumps(value), "&<>'", "X"),
+    "URL in lower case": lambda value: re.sub(
+        "%..", lambda found: found[0].lower(), quote(value, safe="")
+    ),
     "hexadecimal": lambda value: value.encode().hex(),
 }
 CODED: dict[str, Callable[[str], str]] = {
@@ -85,6 +95,25 @@ def test_a_short_value_is_hidden_where_it_stands_alone() -> None:
     assert (
         redact("a cab, ab; 'ab' 7 17 x=7") == "a cab, [secret]; '[secret]' [secret] 17 x=[secret]"
     )
+
+
+@pytest.mark.parametrize("end", ["…", " …", "...", " ...", "....", "... (cut)"])
+def test_what_an_ellipsis_cuts_is_hidden(end: str) -> None:
+    assert Redactor(["correct-horse-battery"])(f"x correct-ho{end}") == f"x [secret]{end}"
+
+
+def test_dots_in_a_row_are_not_slow() -> None:
+    redact = Redactor(["correct-horse-battery"])
+    begin = time.process_time()
+    redact("corr... " * 50_000)
+    assert time.process_time() - begin < 5
+
+
+@pytest.mark.parametrize("which", ["a&b&c&d", "<<a>>", "it's&<me>"])
+def test_escapes_of_json_for_pages(which: str) -> None:
+    for case in "xX":
+        for signs in ("&<>", "&<>'"):
+            assert Redactor([which])(_in_html(which, signs, case)) == "[secret]"
 
 
 def test_secrets_that_overlap_leave_nothing() -> None:

@@ -20,12 +20,11 @@ from tests.unit.plan.worlds import (
     template,
 )
 
-from phoenix_hypervisor.model.address import Address, bridge, lxc, storage
-from phoenix_hypervisor.model.change import Action, Change, Step
+from phoenix_hypervisor.model.address import bridge, lxc, storage
 from phoenix_hypervisor.model.desired import Desired, Guest, Nic, Volume
 from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
-from phoenix_hypervisor.plan.graph import duration, step_ids
+from phoenix_hypervisor.plan.graph import step_ids
 from phoenix_hypervisor.plan.make import destroy
 
 NOTHING = Observed()
@@ -223,21 +222,6 @@ def test_clones_are_destroyed_before_their_source() -> None:
     assert edges(plan, "lxc/900:delete") == {"lxc/101:delete"}
     plan = destroy(folder, complete(folder), INCUS, frozenset({base.address}))
     assert edges(plan, "lxc/900:delete") == set()
-
-
-def test_the_duration_is_that_of_the_longest_path() -> None:
-    def one(name: str, *steps: tuple[str, float, tuple[str, ...]]) -> Change:
-        address = Address(name)
-        made = tuple(Step(f"{name}:{s}", address, s, after, took) for s, took, after in steps)
-        return Change(address, Action.CREATE, steps=made)
-
-    changes = [
-        one("lxc/1", ("create", 2, ()), ("start", 3, ("lxc/1:create",))),
-        one("lxc/2", ("create", 4, ()), ("start", 1, ("lxc/2:create", "lxc/1:start"))),
-        one("lxc/3", ("create", 5.5, ("lxc/9:create",))),  # waits for a step outside
-    ]
-    assert duration(changes) == 6
-    assert duration([]) == 0
 
 
 def test_estimates_come_from_the_driver() -> None:

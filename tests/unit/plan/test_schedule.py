@@ -69,6 +69,18 @@ def test_what_is_over_counts_no_more_and_what_runs_a_part() -> None:
     assert remaining(changes, hands(), running={create: 8}) == 8  # late: a quarter more, then 6
 
 
+def test_a_clone_that_is_being_made_keeps_the_next_one_waiting() -> None:
+    clones = [change(n, ("create", 4)) for n in (1, 2, 3)]
+    sources = {lxc(n): lxc(900) for n in (1, 2, 3)}
+    first = {f"{lxc(1)}:create": 3.0}
+    assert remaining(clones, hands(8, 1, sources), running=first) == 9  # 1 left, then 4 and 4
+    assert remaining(clones, hands(8, 2, sources), running=first) == 5
+
+
+def test_a_step_outside_is_not_waited_for() -> None:
+    assert remaining([change(3, ("create", 5.5), after=("lxc/9:create",))], hands()) == 5.5
+
+
 def test_it_is_never_below_the_longest_path_nor_the_work_of_all_hands() -> None:
     for seed in range(200):
         dice = random.Random(seed)  # noqa: S311

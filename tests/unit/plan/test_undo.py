@@ -50,8 +50,14 @@ def test_a_rollback_stops_goes_back_and_starts_again() -> None:
     )
     assert (plan.refusals, plan.notes) == ((), ())
     assert "1 to roll back" in text(plan)
+
+
+def test_one_that_rests_is_started_if_it_is_to_run() -> None:
+    """It may be an earlier rollback that stopped it, and then broke off."""
     (resting,) = back(ONE, world=seen(state="stopped")).changes
-    assert [step.name for step in resting.steps] == ["rollback"]
+    assert [step.name for step in resting.steps] == ["rollback", "start"]
+    (base,) = back(ONE, address=BASE).changes
+    assert [step.name for step in base.steps] == ["rollback"]
 
 
 def test_what_else_is_lost_or_stays_is_told() -> None:

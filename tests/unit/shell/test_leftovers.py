@@ -3,10 +3,14 @@
 import os
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-from phoenix_hypervisor.shell import Shell
+import pytest
+
+from phoenix_hypervisor.shell import Shell, leftovers
 from phoenix_hypervisor.shell.leftovers import abandon_run
 
 NAME = "PHOENIX_TEST_LEFT"
@@ -50,19 +54,51 @@ def test_what_does_not_end_is_killed() -> None:
         assert 2 < time.monotonic() - begun < 8
 
 
-def test_a_familys_marks_are_taken_literally() -> None:
+def test_marks_are_taken_literally() -> None:
     with (
         Shell(["sh"]) as shell,
         sleeping("echo up; exec sleep 71", **{NAME: "a.b+c"}) as itself,
-        sleeping("echo up; exec sleep 72", **{NAME: "a.b+c.worker"}) as part,
-        sleeping("echo up; exec sleep 73", **{NAME: "second"}) as second,
-        sleeping("echo up; exec sleep 74", **{NAME: "aXb+c"}) as alike,
-        sleeping("echo up; exec sleep 75", **{NAME: "a.b+cd"}) as longer,
+        sleeping("echo up; exec sleep 72", **{NAME: "second"}) as second,
+        sleeping("echo up; exec sleep 73", **{NAME: "aXb+c"}) as alike,
+        sleeping("echo up; exec sleep 74", **{NAME: "a.b+c.part"}) as longer,
     ):
-        assert shell.end_marked(NAME, "a.b+c", "second", family=True) == ["sleep"] * 3
-        assert [each.wait(5) for each in (itself, part, second)] == [-15] * 3
+        assert shell.end_marked(NAME, "a.b+c", "second") == ["sleep"] * 2
+        assert [each.wait(5) for each in (itself, second)] == [-15] * 2
         time.sleep(0.2)
         assert [each.poll() for each in (alike, longer)] == [None] * 2
+
+
+def test_what_a_killed_run_had_finished_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script that ended well has started the application: nobody would start it again."""
+    file = tmp_path / "run"
+    monkeypatch.setattr(leftovers, "RUN_FILE", str(file))
+    run, other = uuid.uuid4().hex[:12], uuid.uuid4().hex[:12]
+
+    def ended(content: str, left: list[str]) -> None:
+        file.write_text(content)
+        parts = {
+            "application": f"{run}.11111111",
+            "check": f"{run}.check",
+            "driver": f"{run}.driver",
+            "job": f"{run}.22222222",
+            "other": f"{other}.22222222",
+        }
+        with ExitStack() as stack:
+            started = {
+                name: stack.enter_context(sleeping("echo up; exec sleep 71", PHOENIX_RUN=mark))
+                for name, mark in parts.items()
+            }
+            gone = set(parts) - set(left)
+            assert leftovers.end_runs(["sh"], [run], "here") == ["sleep"] * len(gone)
+            assert {started[name].wait(5) for name in gone} == {-15}
+            time.sleep(0.2)
+            assert [name for name, process in started.items() if process.poll() is None] == left
+
+    ended(f"{run}.22222222", ["application", "other"])
+    ended("", ["application", "job", "other"])
+    ended(f"{other}.22222222", ["application", "job", "other"])
 
 
 def test_who_is_in_a_hurry_leaves_it_to_another_process() -> None:

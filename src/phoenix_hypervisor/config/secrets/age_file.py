@@ -66,10 +66,10 @@ def written(values: Mapping[str, str]) -> str:
     return json.dumps(dict(values), indent=1, ensure_ascii=False) + "\n"
 
 
-def write(
-    path: Path, values: Mapping[str, str], recipients: Sequence[Recipient], keys: Sequence[Key]
-) -> None:
-    """Encrypts the secrets for these, if one of the `keys` can open them again.
+def sealed(
+    values: Mapping[str, str], recipients: Sequence[Recipient], keys: Sequence[Key]
+) -> bytes:
+    """The secrets, encrypted for these, if one of the `keys` can open them again.
 
     Raises `SecretsUnreadable` where none could, or where there is nobody to encrypt for.
     """
@@ -88,7 +88,14 @@ def write(
             "you could not read the secrets any more: no key of yours is in secrets.recipients",
             hint="`phoenix secrets init` puts yours there",
         ) from None
-    files.replace(path, bytes(data), 0o644)
+    return bytes(data)
+
+
+def write(
+    path: Path, values: Mapping[str, str], recipients: Sequence[Recipient], keys: Sequence[Key]
+) -> None:
+    """Writes the file anew. Raises what `sealed` raises, and `PhoenixError` for a full disk."""
+    files.replace(path, sealed(values, recipients, keys), 0o644)
 
 
 def readers(path: Path) -> int:

@@ -5,6 +5,7 @@ A value may stand in single quotes (nothing in it is special) or double quotes (
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from phoenix_hypervisor.config.secrets import files
@@ -17,7 +18,10 @@ _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 def read(path: Path) -> dict[str, str]:
-    """The file's secrets; none where it is not there. Raises `SecretsUnreadable`."""
+    """The file's secrets, an empty text for `NAME=`; none where it is not there.
+
+    Raises `SecretsUnreadable`.
+    """
     if not files.private(path):
         return {}
     found = {}
@@ -34,15 +38,17 @@ def read(path: Path) -> dict[str, str]:
     return found
 
 
-def change(path: Path, name: str, value: str | None) -> None:
-    """Writes or (None) removes one secret; comments and other lines stay. Mode 600.
+def change(path: Path, values: Mapping[str, str | None]) -> None:
+    """Writes or (None) removes secrets, all at once; every other line stays. Mode 600.
 
     Raises `SecretsUnreadable` where the file is there but can't be trusted.
     """
     with files.alone(path.parent):
         there = files.lines(path) if files.private(path) else []
-        kept = [line for line in there if line and _key(line) != name]
-        new = [*kept] if value is None else [*kept, f"{name}={_quote(value)}"]
+        if there and not there[-1]:
+            there.pop()  # what is behind the last newline
+        new = [line for line in there if _key(line) not in values]
+        new += [f"{name}={_quote(value)}" for name, value in values.items() if value is not None]
         files.replace(path, "".join(f"{line}\n" for line in new).encode())
 
 

@@ -6,12 +6,13 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from phoenix_hypervisor.model.errors import PhoenixError, SecretsUnreadable, UsageError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_HALF = re.compile(r"(?:\.phoenix-secrets\.env|secrets\.(?:json\.age|recipients))\.\d+\.new")
 _LOCK_S = 10.0
 _LOOK_EVERY_S = 0.05
 _CONFLICT = re.compile(rb"^(<<<<<<< |=======\r?$|>>>>>>> )", re.MULTILINE)
@@ -90,6 +91,8 @@ def lines(path: Path) -> list[str]:
 def alone(folder: Path) -> Iterator[None]:
     """Keeps a second writer of a folder's secrets out; the lock ends with the process.
 
+    What a writer that was killed has left half written is removed.
+
     Raises `PhoenixError` where another one doesn't end within 10 s.
     """
     try:
@@ -109,14 +112,22 @@ def alone(folder: Path) -> Iterator[None]:
                         hint="is a `phoenix secrets edit` open? Wait for it, or close it",
                     ) from None
             time.sleep(_LOOK_EVERY_S)
+        _clear(folder)
         yield
     finally:
         os.close(handle)
 
 
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        if _HALF.fullmatch(path.name):
+            with suppress(OSError):  # somebody else's: it harms no write
+                path.unlink()
+
+
 def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Writes the file as a whole, so that nobody ever sees half of it. Raises `PhoenixError`."""
-    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         new.unlink(missing_ok=True)
         handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

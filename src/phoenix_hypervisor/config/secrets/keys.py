@@ -9,7 +9,7 @@ also encrypted with a passphrase (C2SP age specification).
 import getpass
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,8 +40,13 @@ class Key:
 def find(environ: Mapping[str, str]) -> list[Key]:
     """The keys of this person on this machine. Raises `SecretsUnreadable` for a bad file."""
     told = environ.get(VARIABLE, "").strip()
-    if told.startswith(_BEGIN):
-        return _keys(told.split("\n"), VARIABLE, None)
+    if _holds_keys(told):
+        return _keys(told.splitlines(), VARIABLE, None)
+    if "\n" in told or "AGE-SECRET" in told.upper():
+        raise SecretsUnreadable(
+            f"what is in {VARIABLE} is neither a key of age nor the path of a file of keys",
+            hint=f"a key begins with {_BEGIN} and stands on a line of its own",
+        )
     if told:
         path = Path(_home(told, environ))
         if not files.private(path):
@@ -59,6 +64,16 @@ def find(environ: Mapping[str, str]) -> list[Key]:
         except SecretsUnreadable:
             continue  # nobody has said that this key is for Phoenix
     return found
+
+
+def hidden(environ: Mapping[str, str]) -> Iterator[str]:
+    """What of a person's own keys is in the environment, and so must be in no text."""
+    told = environ.get(VARIABLE, "").strip()
+    if _holds_keys(told) or "\n" in told or "AGE-SECRET" in told.upper():
+        for line in told.splitlines():
+            if not line.lstrip().startswith("#"):
+                yield line.strip()
+    yield environ.get(PASSPHRASE, "")
 
 
 def standard(environ: Mapping[str, str]) -> Path:
@@ -111,6 +126,10 @@ def _home(path: str, environ: Mapping[str, str]) -> str:
 def in_text(text: str, path: Path) -> list[Key]:
     """The keys that stand in a file's text; none where it is encrypted."""
     return [] if text.startswith(_SEALED_TEXT) else _keys(text.split("\n"), str(path), path)
+
+
+def _holds_keys(told: str) -> bool:
+    return any(line.strip().startswith(_BEGIN) for line in told.splitlines())
 
 
 def _keys(lines: list[str], where: str, path: Path | None) -> list[Key]:

@@ -23,6 +23,8 @@ class Secrets:
         self._folder = folder
         self._environ = environ
         self.redactor = redactor or Redactor()
+        for value in keys.hidden(environ):
+            self.redactor.add(value)
         self.from_environment: set[str] = set()
         """Names whose values came from the environment so far."""
         self._local: dict[str, str] | None = None
@@ -70,13 +72,13 @@ class Secrets:
         Raises `UsageError` for a bad name, `SecretsUnreadable` where the file can't be trusted.
         """
         files.check_name(name)
-        env_file.change(self._folder / env_file.FILE, name, value)
+        env_file.change(self._folder / env_file.FILE, {name: value})
         self._local = None
 
     def sources(self, name: str) -> list[Source]:
-        """The places that hold a value of this name; the first one counts."""
+        """The places that hold a value of this name, none that is empty; the first one counts."""
         found: list[Source] = ["environment"] if self._environ.get(name) else []
-        if name in self.local():
+        if self.local().get(name):
             found.append("env_file")
         if name in self.sealed():
             found.append("age_file")
@@ -100,6 +102,6 @@ class Secrets:
         if value := self._environ.get(name):
             self.from_environment.add(name)
             return value
-        if name in self.local():
-            return self.local()[name]
+        if value := self.local().get(name):
+            return value
         return self.sealed().get(name)

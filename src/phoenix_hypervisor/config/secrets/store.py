@@ -84,9 +84,13 @@ class Store:
 
     @contextmanager
     def open_text(self) -> Iterator[tuple[str, Callable[[Mapping[str, str]], None]]]:
-        """The same for an editor: what is inside as text, also where that is damaged."""
+        """The same for an editor: what is inside as text, also where that is damaged.
+
+        Where it could not be written afterwards, that is told before anybody begins to edit.
+        """
         with files.alone(self.folder):
             found = self._keys()
+            age_file.sealed({}, self.recipients(), found)
             text = age_file.text_of(self.path, found) if self.path.exists() else "{\n}\n"
             yield text, lambda new: age_file.write(self.path, new, self.recipients(), found)
 

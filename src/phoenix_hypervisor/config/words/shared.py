@@ -138,6 +138,10 @@ class BearerAuth(Words):
     token: Secret = Field(description='The token, as `{"secret": "NAME"}`.')
 
 
+SETS = ("routes/*/auth/basic/password",)
+"""Passwords among these words that the stack itself sets, as `Feature.sets` writes them."""
+
+
 class RouteAuth(Words):
     """Who may use a route; one of both."""
 

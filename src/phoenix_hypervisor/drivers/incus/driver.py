@@ -24,7 +24,7 @@ from phoenix_hypervisor.drivers.incus.volumes import Volumes
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Image, Pool, Target
-from phoenix_hypervisor.model.driver import BrokenOff, Limits, Run, Tell
+from phoenix_hypervisor.model.driver import Held, Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Unsupported
 from phoenix_hypervisor.model.inventory import Inventory
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
@@ -140,7 +140,7 @@ class IncusDriver:
         except Unsupported:  # told among the problems
             return True
 
-    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Sequence[BrokenOff]]:
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Held]:
         """A lock on this machine: whoever applies here speaks to this machine's daemon."""
         self._inside.run_id = run.id
         scope = f"incus {self._client.socket} {self._client.project}"

@@ -65,7 +65,7 @@ class Guests:
         current, _ = await self._read(guest.address)
         kept = {k: v for k, v in current["config"].items() if not instance.owned(k)}
         handed = {k: v for k, v in current["devices"].items() if k.startswith("handover-")}
-        bridges = await self._managed_bridges()
+        bridges = await self._bridges()
         await self._replace(
             guest,
             kept | instance.config(guest),
@@ -149,8 +149,7 @@ class Guests:
             names.STATE: names.CREATING,
             names.FINGERPRINT: "",
         }
-        bridges = await self._managed_bridges()
-        await self._need_bridges(guest)
+        bridges = await self._bridges(guest)
         body: dict[str, Any] = {
             "name": names.instance(guest.address),
             "type": "container",
@@ -224,16 +223,15 @@ class Guests:
         tell("removing what an interrupted run had half made")
         await self._client.send("DELETE", _path(address))
 
-    async def _managed_bridges(self) -> list[str]:
+    async def _bridges(self, needing: Guest | None = None) -> list[str]:
+        """The bridges that Incus manages. Raises `NotFound` for one that a new guest needs."""
         found = await self._client.listed("/1.0/networks", project="default")
+        if needing is not None:
+            # Incus takes a card on a bridge that is not there, and fails only at the start.
+            known = {network["name"] for network in found if network["type"] == "bridge"}
+            if missing := sorted({nic.bridge for nic in needing.nics} - known):
+                raise NotFound(f"{needing.address}: there is no bridge {', '.join(missing)}")
         return [network["name"] for network in found if network["managed"]]
-
-    async def _need_bridges(self, guest: Guest) -> None:
-        # Incus takes a card on a bridge that is not there, and fails only at the start.
-        found = await self._client.listed("/1.0/networks", project="default")
-        known = {network["name"] for network in found if network["type"] == "bridge"}
-        if missing := sorted({nic.bridge for nic in guest.nics} - known):
-            raise NotFound(f"{guest.address}: there is no bridge {', '.join(missing)}")
 
     async def _read(self, address: Address) -> tuple[Mapping[str, Any], str]:
         current, etag = await self._client.get_with_etag(_path(address))

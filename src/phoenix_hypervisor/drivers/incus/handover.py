@@ -55,16 +55,14 @@ def mode(content: bytes) -> int:
 async def collect(suite: str, distribution: str) -> Handover:
     """Everything for a guest of that distribution and release (`trixie`, `debian`)."""
     files = {str(path): path.read_bytes() for path in sorted(_CERTIFICATES.rglob("*.crt"))}
-    pip = await _pip()
+    pip, npm, mirror, conf = await asyncio.gather(_pip(), _npm(), find_mirror(), _apt_conf())
     if pip:
         files["/etc/pip.conf"] = pip.encode()
-    npm = await _npm()
     if npm:
         files["/usr/etc/npmrc"] = files["/usr/local/etc/npmrc"] = npm.encode()
-    mirror = await find_mirror()
     if mirror is not None and mirror.distribution == distribution:
         files["/etc/apt/sources.list"] = apt_sources(mirror, suite).encode()
-        if conf := await _apt_conf():
+        if conf:
             files["/etc/apt/apt.conf.d/80phoenix-handover"] = conf.encode()
     texts = [pip, npm, files.get("/etc/apt/sources.list", b"").decode()]
     return Handover(files, tuple(_local_folders(texts)))
@@ -114,12 +112,15 @@ async def _pip() -> str:
 
 
 async def _npm() -> str:
+    if not which("npm"):
+        return ""
     lines = []
-    for key in _NPM_KEYS:
-        value = (await _ask("npm", "config", "get", key)).strip() if which("npm") else ""
-        if value not in ("", "null", "undefined", "true"):
+    # All at once: each start of npm takes a third of a second. It answers `key=value`.
+    for line in (await _ask("npm", "config", "get", *_NPM_KEYS)).splitlines():
+        key, _, value = line.partition("=")
+        if key in _NPM_KEYS and value not in ("", "null", "undefined", "true"):
             lines.append(f"{key}={value}")
-    if which("npm") and any(_CERTIFICATES.rglob("*.crt")):
+    if any(_CERTIFICATES.rglob("*.crt")):
         lines.append(f"cafile={_BUNDLE}")
     return "\n".join(lines) + "\n" if lines else ""
 

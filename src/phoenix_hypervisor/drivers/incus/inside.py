@@ -14,8 +14,8 @@ from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import TimedOut
-from phoenix_hypervisor.shell.leftovers import RUN_ENV
+from phoenix_hypervisor.model.errors import NotFound, TimedOut
+from phoenix_hypervisor.shell.leftovers import DRIVER, RUN_ENV
 
 READY_LIMIT_S = 90
 _POLL_S = 0.2
@@ -126,7 +126,7 @@ class Inside:
 
     async def run(self, address: Address, script: str, failure: str, limit_s: float) -> str:
         """Runs a script as root and returns its output. Raises `DriverError` or `TimedOut`."""
-        mark = (f"{RUN_ENV}={self.run_id}.driver",) if self.run_id else ()
+        mark = (f"{RUN_ENV}={self.run_id}.{DRIVER}",) if self.run_id else ()
         return await script_runs.must(
             self.way_in(address, *mark), script, f"{address}: {failure}", limit_s
         )
@@ -147,15 +147,16 @@ class Inside:
 
     async def _put(self, address: Address, files: dict[str, bytes]) -> None:
         name = names.instance(address)
-        made = set[str]()
         for path, content in files.items():
-            await self._make_folders(name, path, made)
-            await self._client.put_file(name, path, content, mode=handover.mode(content))
+            mode = handover.mode(content)
+            try:
+                await self._client.put_file(name, path, content, mode=mode)
+            except NotFound:  # most folders are there, and each question takes its time
+                await self._make_folders(name, path)
+                await self._client.put_file(name, path, content, mode=mode)
 
-    async def _make_folders(self, name: str, path: str, made: set[str]) -> None:
+    async def _make_folders(self, name: str, path: str) -> None:
         folders = path.split("/")[1:-1]
         for depth in range(1, len(folders) + 1):
             folder = "/" + "/".join(folders[:depth])
-            if folder not in made:
-                made.add(folder)
-                await self._client.put_file(name, folder, b"", mode=0o755, kind="directory")
+            await self._client.put_file(name, folder, b"", mode=0o755, kind="directory")

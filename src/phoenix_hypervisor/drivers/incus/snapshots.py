@@ -1,8 +1,9 @@
 """Snapshots of guests on Incus, together with their volumes.
 
 Incus takes and restores snapshots of an instance without the custom volumes that are attached to
-it. So each volume of a guest gets a snapshot of the same name, before the instance does: one that
-is there is whole.
+it. So each volume of a guest gets a snapshot of the same name, before the instance does, and loses
+it before the instance does: one of the instance is whole, unless its deletion broke off, and one
+that only volumes hold is what is left of one whose taking or deletion broke off.
 
 Source: the Incus documentation, "How to back up instances" and "How to move or copy storage
 volumes"; `zfs.remove_snapshots` under "ZFS - zfs".
@@ -26,6 +27,9 @@ _ORDERED = ("zfs",)
 
 Place = tuple[str, str]
 """A volume: its pool and its name."""
+
+Held = Mapping[str, str]
+"""The snapshots of a volume: their names, and when they were taken."""
 
 
 class Snapshots:
@@ -51,7 +55,8 @@ class Snapshots:
         found = await self._client.listed(_of(address))
         held = {place: await self._held(place) for place in places(now)}
         pools = {pool for pool, _ in held} | _root_pool(now)
-        drivers = [await self._driver_of(pool) for pool in sorted(pools)] if found else []
+        some = found or any(held.values())
+        drivers = [await self._driver_of(pool) for pool in sorted(pools)] if some else []
         return read(found, held, ordered=any(one in _ORDERED for one in drivers))
 
     async def rollback(self, address: Address, name: str, tell: Tell) -> None:
@@ -61,7 +66,7 @@ class Snapshots:
         if found is None:
             raise NotFound(f"{address} has no snapshot {name}")
         if not found.whole:
-            raise Conflict(f"{address} was just being made when its snapshot {name} was taken")
+            raise Conflict(f"{address}: its snapshot {name} is not whole")
         if found.above:
             raise Conflict(
                 f"{address}: its storage only goes back to the newest snapshot, and newer than "
@@ -103,10 +108,10 @@ class Snapshots:
                 await self._drop_one(_of_volume(place, _plain(one)))
 
     async def _drop(self, address: Address, name: str, now: Mapping[str, Any]) -> bool:
-        found = await self._drop_one(_of(address, name))
+        found = False
         for place in places(now):
             found |= await self._drop_one(_of_volume(place, name))
-        return found
+        return await self._drop_one(_of(address, name)) or found
 
     async def _drop_one(self, where: str) -> bool:
         with contextlib.suppress(NotFound):
@@ -114,11 +119,12 @@ class Snapshots:
             return True
         return False
 
-    async def _held(self, place: Place) -> set[str]:
+    async def _held(self, place: Place) -> Held:
         try:
-            return {_plain(one) for one in await self._client.listed(_of_volume(place))}
+            rows = await self._client.listed(_of_volume(place))
         except NotFound:
-            return set()
+            return {}
+        return {_plain(one): str(one["created_at"]) for one in rows}
 
     async def _driver_of(self, pool: str) -> str:
         found = await self._client.get(at("storage-pools", pool), project=None)
@@ -132,22 +138,24 @@ class Snapshots:
 
 
 def read(
-    rows: Iterable[Mapping[str, Any]], held: Mapping[Place, set[str]], *, ordered: bool
+    rows: Iterable[Mapping[str, Any]], held: Mapping[Place, Held], *, ordered: bool
 ) -> list[Taken]:
-    """From Incus's list. `held` are the snapshots of each of the guest's volumes."""
-    rows = sorted(rows, key=lambda row: (row["created_at"], _plain(row)))
+    """From Incus's list. `held` is what each of the guest's volumes has."""
+    when = {name: at for has in held.values() for name, at in has.items()}
+    own = {_plain(row): row for row in rows}
+    when |= {name: row["created_at"] for name, row in own.items()}
+    order = sorted(when, key=lambda name: (when[name], name))
     found: list[Taken] = []
-    for position, row in enumerate(rows):
-        keys, name = row["config"], _plain(row)
-        newer = [_plain(one) for one in reversed(rows[position + 1 :])] if ordered else []
+    for position, name in enumerate(order):
+        keys = own[name]["config"] if name in own else {}
         found.append(
             Taken(
                 name=name,
-                taken=datetime.fromisoformat(row["created_at"]),
+                taken=datetime.fromisoformat(when[name]),
                 stack=keys.get(names.STACK),
                 fingerprint=keys.get(names.FINGERPRINT) or None,
-                whole=keys.get(names.STATE) != names.CREATING,
-                above=tuple(newer),
+                whole=name in own and keys.get(names.STATE) != names.CREATING,
+                above=tuple(reversed(order[position + 1 :])) if ordered else (),
                 left=tuple(sorted(volume for (_, volume), has in held.items() if name not in has)),
             )
         )

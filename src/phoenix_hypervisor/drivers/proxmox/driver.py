@@ -27,7 +27,7 @@ from phoenix_hypervisor.drivers.proxmox.snapshots import Snapshots
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Pool, Target
-from phoenix_hypervisor.model.driver import BrokenOff, Limits, Run, Tell
+from phoenix_hypervisor.model.driver import Held, Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Unsupported
 from phoenix_hypervisor.model.finding import Finding
 from phoenix_hypervisor.model.inventory import Inventory
@@ -167,7 +167,7 @@ class ProxmoxDriver:
         cloned = step == "create" and guest is not None and isinstance(guest.source, CloneOf)
         return _SECONDS.get("clone" if cloned else step, 1.0)
 
-    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Sequence[BrokenOff]]:
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Held]:
         """On the cluster's first node, so that it holds for applies from anywhere."""
         # One place for all, whichever node each of them asks.
         first = min(self._view.cluster.online, default=self._view.node)

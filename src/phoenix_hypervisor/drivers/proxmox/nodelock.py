@@ -1,7 +1,9 @@
 """The lock of a stack on its node, so that applies from two machines never mix.
 
-It is a `flock` held by a shell on the node, which ends with its connection: however the holder
-dies, the lock is gone, and there is never a stale one to remove.
+It is a `flock` held by a shell on the node, which ends with its connection, and when it hears
+nothing for a minute: however the holder dies, the lock is gone, and there is never a stale one to
+remove. The holder in its turn asks all the time whether that shell is still there; without it, it
+stops.
 """
 
 import asyncio
@@ -13,49 +15,62 @@ from contextlib import asynccontextmanager, suppress
 
 from phoenix_hypervisor.drivers import filelock
 from phoenix_hypervisor.drivers.proxmox.node.channel import Channel
-from phoenix_hypervisor.model.driver import BrokenOff, Run
+from phoenix_hypervisor.model.driver import BrokenOff, Held, Run
 from phoenix_hypervisor.model.errors import DriverError, TimedOut, UnknownOutcome
 
+_FOLDER = "/run/lock"
 _OPEN_S = 60.0
+_PAUSE_S = 20.0
+_ANSWER_S = 25.0
+_SILENCE_S = 60
+"""Longer than pause and answer together: the holder knows of a loss before another can hold it."""
+_BEAT = b"beat\n"
 # It tells what the one before left, writes down the line that it is given, and holds on until its
-# input ends. Who ends in order gives a last line, which stays written instead.
+# input ends or is silent. Who ends in order gives a last line, which stays written instead. For
+# bash, which every node has: a POSIX shell's `read` knows no time limit.
 _SCRIPT = """\
-umask 077; mkdir -p /run/lock; exec 9>>{file} || exit 3
+umask 077; mkdir -p {folder}; exec 9>>{file} || exit 3
 if flock -n 9; then
   echo held; tr -d '\\n' <{file}; echo
-  IFS= read -r line || exit 0
+  IFS= read -r -t {silence} line || exit 0
   printf '%s' "$line" >{file}; echo noted
-  IFS= read -r line && printf '%s' "$line" >{file}
+  while IFS= read -r -t {silence} line; do
+    [ "$line" = beat ] || {{ printf '%s' "$line" >{file}; exit; }}
+    echo beat
+  done
 else echo busy; cat {file}; fi"""
 
 
 @asynccontextmanager
-async def hold(channel: Channel, stack: str, run: Run) -> AsyncIterator[Sequence[BrokenOff]]:
+async def hold(channel: Channel, stack: str, run: Run) -> AsyncIterator[Held]:
     """Holds the stack on the node. Raises `StackBusy` at once where another one holds it.
 
-    Gives the runs that were killed while they held it.
+    Where the lock is lost meanwhile, the task that holds it is cancelled, and `UnknownOutcome` is
+    raised at the end.
     """
     readable = re.sub(r"[^a-z0-9_-]+", "-", stack.lower())[:60]  # as PVE's tags: without case
-    script = _SCRIPT.format(file=shlex.quote(f"/run/lock/phoenix-{readable}.lock"))
+    file = shlex.quote(f"{_FOLDER}/phoenix-{readable}.lock")
+    script = _SCRIPT.format(folder=shlex.quote(_FOLDER), file=file, silence=_SILENCE_S)
     await channel.run(
         "true", f"the lock of the stack {stack}"
     )  # a clear error where there's no way
     process = await asyncio.create_subprocess_exec(
-        *channel.inside("sh", "-c", script),
+        *channel.inside("bash", "-c", script),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C is for us: it must not end the lock under our steps
     )
     try:
-        before = await _take(process, channel, stack, run)
-        try:
-            yield before
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            raise  # perhaps in a hurry: what it wrote stays for the next one
-        except BaseException:
-            _leave(process, {"before": filelock.remembered(before)} if before else None)
-            raise
-        _leave(process, None)
+        held = Held(list(await _take(process, channel, stack, run)))
+        async with _watched(process, channel, stack):
+            try:
+                yield held
+            except BaseException as error:
+                if not filelock.is_perhaps_left(held, error):
+                    _leave(process, held)
+                raise
+            _leave(process, held)
     finally:
         if process.stdin is not None:
             process.stdin.close()
@@ -67,9 +82,65 @@ async def hold(channel: Channel, stack: str, run: Run) -> AsyncIterator[Sequence
             await process.wait()
 
 
-def _leave(process: asyncio.subprocess.Process, content: object) -> None:
+@asynccontextmanager
+async def _watched(
+    process: asyncio.subprocess.Process, channel: Channel, stack: str
+) -> AsyncIterator[None]:
+    """Cancels the task that is in here when the shell on the node is gone, and says why."""
+    holder = asyncio.current_task()
+    lost = False
+
+    async def watch() -> None:
+        nonlocal lost
+        while await _answers(process):
+            await _pause(process)
+        lost = True
+        if holder is not None:
+            holder.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+    except asyncio.CancelledError:
+        if not lost:
+            raise
+    if lost:
+        if holder is not None:
+            holder.uncancel()
+        raise UnknownOutcome(
+            f"the connection to {channel.node} that held the lock of the stack {stack} broke, so "
+            "the work was stopped: another apply could have begun",
+            hint="run it again: it goes on where this stopped",
+        )
+
+
+async def _answers(process: asyncio.subprocess.Process) -> bool:
+    if process.stdin is None or process.stdout is None:
+        return False
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            process.stdin.write(_BEAT)
+            await process.stdin.drain()
+            return await process.stdout.readline() == _BEAT
+    except (TimeoutError, OSError):
+        return False
+
+
+async def _pause(process: asyncio.subprocess.Process) -> None:
+    """Until the next question, or the process's end."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PAUSE_S):
+            await process.wait()
+
+
+def _leave(process: asyncio.subprocess.Process, held: Held) -> None:
     if process.stdin is not None:
-        line = "" if content is None else json.dumps(content)
+        before = filelock.remembered(held.broken_off)
+        line = json.dumps({"before": before}) if before else ""
         with suppress(OSError):  # the connection is gone, and with it the lock
             process.stdin.write(f"{line}\n".encode())
 

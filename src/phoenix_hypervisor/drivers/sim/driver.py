@@ -14,7 +14,7 @@ from phoenix_hypervisor.drivers.sim.timing import Timing
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Pool
-from phoenix_hypervisor.model.driver import BrokenOff, Limits, Run, Tell
+from phoenix_hypervisor.model.driver import Held, Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Conflict, Locked, NotFound, Unsupported
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest, SeenResource, Snapshot
 from phoenix_hypervisor.model.snapshot import Taken
@@ -93,7 +93,7 @@ class SimDriver:
         cloned = step == "create" and guest is not None and isinstance(guest.source, CloneOf)
         return self._timing.of("clone" if cloned else step)
 
-    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Sequence[BrokenOff]]:
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Held]:
         """Keeps others from applying to the stack on this node."""
         return self._store.hold(stack, run)
 

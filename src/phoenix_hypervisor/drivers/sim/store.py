@@ -4,7 +4,7 @@ import copy
 import fcntl
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from phoenix_hypervisor.drivers import filelock
-from phoenix_hypervisor.model.driver import BrokenOff, Run
+from phoenix_hypervisor.model.driver import Held, Run
 from phoenix_hypervisor.model.errors import DriverError, Locked, StackBusy
 
 _TURN_S = 10.0
@@ -80,7 +80,7 @@ class Store(ABC):
         """The state to change: kept when the block ends, dropped where it raises."""
 
     @abstractmethod
-    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Sequence[BrokenOff]]:
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Held]:
         """Keeps others from applying. Raises `StackBusy`."""
 
 
@@ -104,7 +104,7 @@ class MemoryStore(Store):
         self._world = world
 
     @asynccontextmanager
-    async def hold(self, stack: str, run: Run) -> AsyncIterator[Sequence[BrokenOff]]:
+    async def hold(self, stack: str, run: Run) -> AsyncIterator[Held]:
         """Only this process can see this node, so a note in it is lock enough."""
         if other := self._held.get(stack):
             raise StackBusy(
@@ -112,7 +112,7 @@ class MemoryStore(Store):
             )
         self._held[stack] = run
         try:
-            yield ()
+            yield Held()
         finally:
             del self._held[stack]
 
@@ -156,7 +156,7 @@ class FileStore(Store):
             yield world
             self._replace(world.model_dump_json(indent=1) + "\n")
 
-    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Sequence[BrokenOff]]:
+    def hold(self, stack: str, run: Run) -> AbstractAsyncContextManager[Held]:
         """The lock that also other processes see."""
         return filelock.hold(f"sim {self._path}", stack, run, environ=self._environ)
 

@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
+from phoenix_hypervisor.model.errors import UsageError
+
 _SWEEPS = 12
 _LEAST_IN_A_LAYER = 12
+_MOST_PLACES = 100_000
+"""So many places of lines are laid out at most, which takes some seconds."""
 _LINE_HEIGHT = 2.0
 _LINE_GAP = 5.0
 
@@ -91,7 +95,7 @@ def layout(
 
     Where edges go in a circle, one of it is turned: if it can be, one of those whose number is in
     `weak`. Boxes without edges come below the others, in
-    a grid. The same input gives the same layout.
+    a grid. The same input gives the same layout. Raises `UsageError` where that would take minutes.
     """
     turned = _turned(edges, weak) if _circular(edges) else frozenset()
     straight = [
@@ -188,6 +192,11 @@ def _layers(
 ) -> tuple[list[list[_Item]], list[list[_Item]]]:
     """The layers with all items linked, and each edge's items in between."""
     rank = ranks(list(sizes), edges)
+    if sum(rank[target] - rank[source] for source, target in edges) > _MOST_PLACES:
+        raise UsageError(
+            "this graph has too many long lines to be drawn here",
+            hint="--format mermaid writes it for another program to draw",
+        )
     items = {key: _Item(key, size) for key, size in sizes.items()}
     layers: list[list[_Item]] = [[] for _ in range(max(rank.values(), default=-1) + 1)]
     for key, item in items.items():

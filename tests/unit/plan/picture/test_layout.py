@@ -1,11 +1,13 @@
 """Boxes never lie on each other, lines never run through boxes, and circles are drawn too."""
 
+import time
 from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phoenix_hypervisor.model.errors import UsageError
 from phoenix_hypervisor.plan.picture.layout import Layout, Place, Size, crossings, layout, ranks
 
 Edges = list[tuple[str, str]]
@@ -131,3 +133,13 @@ def test_any_number_of_boxes(size: int) -> None:
     if size <= 100:
         check(found)
     assert len(found.places) == size
+
+
+def test_too_many_long_lines_are_refused_at_once() -> None:
+    keys = [str(number) for number in range(1500)]
+    edges = [*pairwise(keys), *((keys[0], key) for key in keys[2:])]
+    begin = time.thread_time()
+    with pytest.raises(UsageError, match="too many long lines") as refused:
+        layout(dict.fromkeys(keys, Size(10, 10)), edges)
+    assert "mermaid" in refused.value.hint
+    assert time.thread_time() - begin < 2

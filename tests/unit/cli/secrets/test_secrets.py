@@ -1,109 +1,15 @@
 """`phoenix secrets`: no value in an argument, in an output or left on disk."""
 
-import io
 import json
 import os
 import pty
 import select
-import signal
 import stat
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from phoenix_hypervisor.cli.main import run
-
-PHOENIX = Path(sys.executable).with_name("phoenix")
-VALUE = "hunter2-hunter2"
-NETWORK = {"name": "eth0", "bridge": "br0", "ip": "10.9.8.7/24", "gw": "10.9.8.1"}
-
-
-def _guest(ident: str, **words: Any) -> dict[str, Any]:
-    return {
-        "name": f"guest{ident}",
-        "template": "debian-13-standard",
-        "memory_mb": 256,
-        "cores": 1,
-        "storage_pool": "pool",
-        "storage_size_gb": 2,
-        "network_config": NETWORK | {"ip": f"10.9.8.{ident}/24"},
-        **words,
-    }
-
-
-class Said:
-    """How a command ended, and what it said."""
-
-    def __init__(self, status: int, out: str, err: str) -> None:
-        self.status, self.out, self.err = status, out, err
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Phoenix = Callable[..., Said]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "folder"
-    path.mkdir()
-    hypervisor = {
-        "stack": "cli",
-        "driver": "sim",
-        "pools": {"pool": {"size_gb": 5}},
-        "token_id": "ada@pve!lab",
-        "token_secret": {"secret": "PVE_TOKEN"},
-    }
-    (path / "phoenix_hypervisor_config.json").write_text(
-        json.dumps({"hypervisor": hypervisor}, indent=1)
-    )
-    redis = {"redis": {"password": {"secret": "REDIS"}}, "features": ["base_setup", "redis"]}
-    guests = {
-        "110": _guest("110", **redis),
-        "111": _guest("111", features=["base_setup"]),
-    }
-    (path / "phoenix_lxc_configs.json").write_text(json.dumps({"lxc_configs": guests}, indent=1))
-    return path
-
-
-@pytest.fixture
-def phoenix(
-    folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Phoenix:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("PHOENIX_DIR", str(folder))
-    monkeypatch.setenv("PHOENIX_SIM_STATE", str(tmp_path / "sim.json"))
-    monkeypatch.setenv("NO_COLOR", "1")
-    for name in ("XDG_CONFIG_HOME", "PHOENIX_AGE_IDENTITY", "VISUAL", "EDITOR"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*words: str, stdin: bytes = b"", **environ: str) -> Said:
-        with monkeypatch.context() as context:
-            for name, value in environ.items():
-                context.setenv(name, value)
-            context.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-            status = run(words)
-        said = capsys.readouterr()
-        assert VALUE not in said.err
-        return Said(status, said.out, said.err)
-
-    return call
-
-
-@pytest.fixture
-def ready(phoenix: Phoenix) -> Phoenix:
-    assert phoenix("secrets", "init").status == 0
-    return phoenix
+from tests.support.secretcli import PHOENIX, VALUE, Phoenix
 
 
 def _changes(phoenix: Phoenix) -> list[str]:
@@ -115,9 +21,10 @@ def test_the_way_from_nothing_to_a_secret(phoenix: Phoenix, folder: Path) -> Non
     assert (first.status, "phoenix secrets init" in first.err) == (64, True)
     made = phoenix("secrets", "init")
     assert "keep a copy" in made.out
-    assert (folder / ".gitignore").read_text() == ".phoenix-secrets.env\n.phoenix/\n"
+    assert (folder / ".gitignore").read_text() == ".phoenix-secrets.env*\n.phoenix/\n"
     done = phoenix("secrets", "set", "REDIS", stdin=f"{VALUE}\n".encode())
-    assert done.out == "wrote REDIS\nthe next apply configures again: lxc/110 (guest110)\n"
+    told = "the next apply configures again: lxc/110 (guest110)"
+    assert done.out == f"wrote REDIS into secrets.json.age\n{told}\n"
     assert phoenix("secrets", "show", "REDIS", "--reveal").out == f"{VALUE}\n"
     again = phoenix("--json", "secrets", "init").json
     assert (again["made"], again["added"], again["readable"]) == (False, False, True)
@@ -228,110 +135,12 @@ def test_a_changed_secret_configures_exactly_its_guests(ready: Phoenix) -> None:
     assert value not in json.dumps(plan)
 
 
-def test_what_has_no_random_value(ready: Phoenix) -> None:
-    ready("secrets", "set", "PVE_TOKEN", stdin=VALUE.encode())
-    said = ready("secrets", "rotate", "PVE_TOKEN")
-    assert (said.status, "made elsewhere" in said.err) == (64, True)
-    assert ready("secrets", "show", "PVE_TOKEN", "--reveal").out.strip() == VALUE
-    assert ready("secrets", "rotate", "NONE").status == 1
-    from_outside = ready("secrets", "rotate", "REDIS", REDIS="x" * 12)
-    assert (from_outside.status, "environment" in from_outside.err) == (64, True)
-
-
 def test_unset(ready: Phoenix) -> None:
     ready("secrets", "set", "A", stdin=VALUE.encode())
     missing = ready("secrets", "unset", "A", "--local")
     assert (missing.status, "leave --local out" in missing.err) == (1, True)
     assert ready("secrets", "unset", "A").status == 0
     assert ready("secrets", "show", "A", "--reveal").status == 1
-
-
-def _editor(tmp_path: Path, script: str) -> str:
-    path = tmp_path / "editor.py"
-    path.write_text(f"#!{sys.executable}\nimport os, sys\npath = sys.argv[1]\n{script}\n")
-    path.chmod(0o755)
-    return str(path)
-
-
-LOOK = f"""
-import stat
-with open({{place!r}}, "w") as out:
-    folder = os.path.dirname(path)
-    out.write(f"{{{{path}}}} {{{{stat.S_IMODE(os.stat(path).st_mode):o}}}} "
-              f"{{{{stat.S_IMODE(os.stat(folder).st_mode):o}}}}")
-open(path + "~", "w").write("backup {VALUE}")
-text = open(path).read()
-"""
-
-
-def test_edit_leaves_nothing_behind(ready: Phoenix, tmp_path: Path) -> None:
-    ready("secrets", "set", "REDIS", stdin=VALUE.encode())
-    place = tmp_path / "place"
-    look = LOOK.format(place=str(place))
-    change = (
-        'text = text.replace("hunter2-h", "tiger33-h").replace("}", \', "NEW": "é\\\\n"}\')\n'
-        'open(path, "w").write(text)'
-    )
-    said = ready("secrets", "edit", EDITOR=_editor(tmp_path, look + change))
-    assert said.out.startswith("wrote NEW, REDIS\n"), said.out + said.err
-    assert ready("secrets", "show", "REDIS", "--reveal").out == "tiger33-hunter2\n"
-    path, mode, folder_mode = place.read_text().split()
-    assert (mode, folder_mode) == ("600", "700")
-    assert not Path(path).parent.exists()
-    assert "nothing was changed" in ready("secrets", "edit", EDITOR="true").out
-
-
-@pytest.mark.parametrize(
-    ("script", "told"),
-    [
-        ("sys.exit(3)", "ended with 3"),
-        ('open(path, "w").write(text.replace(":", ";"))', ":2:"),
-        ('open(path, "w").write(text.replace("REDIS", "1 B"))', "a name is of letters"),
-        ('open(path, "wb").write(b"\\xff")', "can't be read as text"),
-        ("os.unlink(path)", "can't be read as text"),
-    ],
-)
-def test_an_edit_that_goes_wrong_changes_nothing(
-    ready: Phoenix, tmp_path: Path, folder: Path, script: str, told: str
-) -> None:
-    ready("secrets", "set", "REDIS", stdin=VALUE.encode())
-    before, place = (folder / "secrets.json.age").read_bytes(), tmp_path / "place"
-    look = LOOK.format(place=str(place))
-    said = ready("secrets", "edit", EDITOR=_editor(tmp_path, look + script))
-    assert (said.status, told in said.err) == (1, True), said.err
-    assert (folder / "secrets.json.age").read_bytes() == before
-    assert not Path(place.read_text().split()[0]).parent.exists()
-
-
-def test_an_editor_that_is_none(ready: Phoenix) -> None:
-    assert ready("secrets", "edit", EDITOR="/no/such/editor").status == 64
-
-
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_an_edit_that_is_ended(
-    ready: Phoenix, tmp_path: Path, folder: Path, end: signal.Signals
-) -> None:
-    ready("secrets", "set", "REDIS", stdin=VALUE.encode())
-    place = tmp_path / "place"
-    wait = "import time\nwhile os.path.exists(path): time.sleep(0.05)"
-    editor = _editor(tmp_path, LOOK.format(place=str(place)) + wait)
-    command = subprocess.Popen([PHOENIX, "secrets", "edit"], env=os.environ | {"EDITOR": editor})
-    try:
-        deadline = time.monotonic() + 20
-        while not (place.exists() and place.read_text()):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        command.send_signal(end)
-        status = command.wait(20)
-    finally:
-        command.kill()
-    left = Path(place.read_text().split()[0]).parent
-    if end == signal.SIGKILL:
-        assert left.exists()
-        assert ready("secrets", "edit", EDITOR="true").status == 0  # the next one clears it away
-    else:
-        assert status == 130
-    assert not left.exists()
 
 
 def test_typed_in_and_not_shown(ready: Phoenix) -> None:
@@ -364,3 +173,44 @@ def test_a_login_from_the_encrypted_file(ready: Phoenix, folder: Path) -> None:
     ready("secrets", "set", "PVE_TOKEN", stdin=VALUE.encode())
     assert "PVE_TOKEN" not in ready("validate").err
     assert stat.S_IMODE((folder / "secrets.json.age").stat().st_mode) & 0o022 == 0
+
+
+def test_what_lies_beside_the_plain_file_is_ignored_too(ready: Phoenix, folder: Path) -> None:
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    (folder / ".gitignore").write_text(".phoenix-secrets.env\n")
+    assert "added to .gitignore: .phoenix-secrets.env*" in ready("secrets", "init").out
+    name = ".phoenix-secrets.env.4711.new"
+    subprocess.run(["git", "-C", folder, "check-ignore", "-q", name], check=True)
+
+
+def test_a_gitignore_that_is_no_text(ready: Phoenix, folder: Path) -> None:
+    (folder / ".gitignore").write_bytes(b"caf\xe9")
+    assert ready("secrets", "init").status == 0
+    lines = (folder / ".gitignore").read_bytes().splitlines()
+    assert lines == [b"caf\xe9", b".phoenix-secrets.env*", b".phoenix/"]
+
+
+def test_a_gitignore_that_cannot_be_written(ready: Phoenix, folder: Path) -> None:
+    (folder / ".gitignore").unlink()
+    (folder / ".gitignore").mkdir()
+    said = ready("secrets", "init")
+    assert (said.status, ".phoenix-secrets.env*" in said.err) == (0, True), said.err
+
+
+def test_the_list_does_not_say_who_can_read_what_it_cannot_know(ready: Phoenix) -> None:
+    ready("secrets", "set", "REDIS", stdin=VALUE.encode())
+    said = ready("secrets", "list")
+    assert "the next change encrypts for" in said.out
+    assert "encrypted for:" not in said.out
+
+
+def test_a_key_that_was_put_into_the_environment_is_never_told(
+    ready: Phoenix, tmp_path: Path
+) -> None:
+    ready("secrets", "set", "REDIS", stdin=VALUE.encode())
+    text = (tmp_path / "home/.config/phoenix/age.key").read_text()
+    key = text.splitlines()[-1]
+    assert ready("secrets", "show", "REDIS", "--reveal", PHOENIX_AGE_IDENTITY=text).status == 0
+    said = ready("secrets", "list", PHOENIX_AGE_IDENTITY=f"x {key}")
+    assert said.status == 1
+    assert key not in said.out + said.err
