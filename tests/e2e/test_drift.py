@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.incus, pytest.mark.usefixtures("incus_daemon")]
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, incus_daemon: None) -> Iterator[Stack]:
-    corner = lab.Lab("d")
+    corner = lab.Lab("e")
     words = {
         "name": "cache",
         "template": "debian-13-standard",
@@ -78,7 +78,8 @@ def test_a_rollback_by_hand_shows_what_is_old(stack: Stack) -> None:
         "+maxmemory 96mb",
     ]
     text = stack.ok("drift", "--deep")
-    assert f"by the run {first['run']} with other options, files or code" in text
+    assert f"by the run {first['run']} (" in text
+    assert ") with other options, files or code" in text
     assert stack.run("drift", "--deep", "--detailed-exitcode").returncode == 2
 
     stack.ok("apply", "--yes")

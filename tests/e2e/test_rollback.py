@@ -28,7 +28,7 @@ GUESTS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, incus_daemon: None) -> Iterator[Stack]:
-    corner = lab.Lab("r")
+    corner = lab.Lab("g")
     made = write(tmp_path_factory.mktemp("rollback") / "folder", corner, GUESTS)
     (made.folder / "scripts").mkdir()
     (made.folder / "scripts" / "version.sh").write_text(SCRIPT)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from tests.support import lab, node_image
 
-_INNER = "rstuvw"
+_INNER = "uvwxyz"
 """Letters of the subnets behind a corner's nodes."""
 
 

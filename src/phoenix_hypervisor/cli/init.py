@@ -1,13 +1,14 @@
 """`phoenix init`: writes a starter folder that can be applied as it is."""
 
 import hashlib
+import shlex
 import shutil
-import sys
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from phoenix_hypervisor.cli import _schemas
 from phoenix_hypervisor.cli._context import Context
@@ -33,6 +34,21 @@ def init(
             f"{target} already has {', '.join(sorted(there))}: nothing was written",
             hint="choose another folder",
         )
+    try:
+        _write(target)
+    except OSError as error:
+        reason = error.strerror or "not all of it could be copied"
+        raise UsageError(
+            f"no folder can be made at {target}: {reason.lower()}", hint="choose another place"
+        ) from None
+    if context.json:
+        context.document({"format": 1, "folder": str(target.resolve())})
+    context.print(f"wrote a starter folder to [bold]{target}[/]")
+    program = f"phoenix --dir {shlex.quote(str(target))}"
+    context.print(f"next: {escape(program)} validate; {escape(program)} plan")
+
+
+def _write(target: Path) -> None:
     with resources.as_file(resources.files("phoenix_hypervisor.cli") / "starter") as starter:
         shutil.copytree(starter, target, dirs_exist_ok=True)
     for path in target.glob("phoenix_*.json"):
@@ -41,11 +57,6 @@ def init(
     ignore = target / ".gitignore"
     if not ignore.exists():
         ignore.write_text(_IGNORED)
-    if context.json:
-        context.document({"format": 1, "folder": str(target.resolve())})
-    context.print(f"wrote a starter folder to [bold]{target}[/]")
-    program = sys.argv[0]
-    context.print(f"next: {program} --dir {target} validate; {program} --dir {target} plan")
 
 
 def _of_its_own(text: str, folder: Path) -> str:

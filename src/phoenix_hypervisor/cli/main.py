@@ -50,14 +50,18 @@ def run(argv: Sequence[str]) -> int:
     except TyperException as error:
         from rich.markup import escape
 
-        context.say(f"[bold red]error:[/] {escape(error.format_message())}")
+        if message := error.format_message():  # none where only help was shown
+            context.say(f"[bold red]error:[/] {escape(message)}")
         context.say("[bold]hint:[/] `phoenix --help` and `phoenix COMMAND --help` show more")
         return EXIT_USAGE
     except (typer.Abort, KeyboardInterrupt):
         context.say("interrupted")
         return EXIT_INTERRUPTED
     except PhoenixError as error:
-        context.fail(error)
+        from phoenix_hypervisor.cli._lasting import lasting
+
+        with lasting():
+            context.fail(error)
         return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
     except SystemExit as error:
         # Typer and Rich make this of a pipe that is broken.

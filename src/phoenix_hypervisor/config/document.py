@@ -1,6 +1,7 @@
 """One file of the folder as it was read: its values, and the place of each of them."""
 
 import re
+import stat
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -132,8 +133,12 @@ class Document:
 def read_document(folder: Path, file: str) -> Document | None:
     """Reads a file of the folder; None where it isn't there. Never raises for what is in it."""
     document = Document(file)
+    path = folder / file
     try:
-        data = (folder / file).read_bytes()
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+            # A pipe or device would be waited for.
+            return _hopeless(document, 0, 0, "the file can't be read: not a regular file", "")
+        data = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:

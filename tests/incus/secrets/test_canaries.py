@@ -74,7 +74,7 @@ class Told:
 
 @pytest.fixture
 def stack(tmp_path: Path, incus_daemon: None) -> Iterator[Stack]:
-    corner = lab.Lab("s")
+    corner = lab.Lab("h")
     guests = {
         "601": {
             "template": "debian-13-standard",

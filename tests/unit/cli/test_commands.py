@@ -221,6 +221,21 @@ def test_a_saved_plan_is_applied_as_it_was_asked_for(cli: Cli) -> None:
     assert set(json.loads((cli.folder / "sim.json").read_text())["guests"]) == {"lxc/102"}
 
 
+def test_init_where_no_folder_can_be_made(cli: Cli) -> None:
+    file = cli.folder / "afile"
+    file.write_text("")
+    for place in (str(file), f"{file}/below", "/proc/nothing"):
+        done = cli.run("init", place)
+        assert (done.returncode, "Traceback" in done.stderr) == (64, False), done.stderr
+        assert f"no folder can be made at {place}" in done.stderr
+
+
+def test_help_alone_is_no_error_message(cli: Cli) -> None:
+    done = cli.run()
+    assert "Usage" in done.stdout
+    assert "error:" not in done.stderr
+
+
 def test_init_and_schema_write_the_same_schemas(cli: Cli) -> None:
     cli.run("init", str(cli.folder / "new"))
     cli.run("schema", "--out", str(cli.folder / "out"))

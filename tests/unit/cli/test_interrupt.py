@@ -30,9 +30,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def _heard() -> None:
+    """Under `nohup` the tests would hand down that they hear no SIGHUP."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @contextmanager
 def applying(
-    folder: Path, *words: str, stdin: int | None = None
+    folder: Path, *words: str, stdin: int | None = None, hangup: bool = True
 ) -> Iterator[subprocess.Popen[str]]:
     environ = {
         "PHOENIX_DIR": str(folder), "PHOENIX_ON": "sim", "NO_COLOR": "1",
@@ -45,6 +50,7 @@ def applying(
         stderr=subprocess.STDOUT,
         text=True,
         env=os.environ | environ,
+        preexec_fn=_heard if hangup else None,  # noqa: PLW1509 - no thread runs here
     )
     try:
         yield process
@@ -80,7 +86,7 @@ def test_what_it_was_told_to_ignore_it_ignores(folder: Path) -> None:
     """As `nohup` does."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with applying(folder, "--yes") as process:
+        with applying(folder, "--yes", hangup=False) as process:
             wait_for("create started", process.stdout)
             process.send_signal(signal.SIGHUP)
             time.sleep(0.3)

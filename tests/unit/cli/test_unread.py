@@ -87,3 +87,19 @@ def test_progress_reaches_a_pipe_as_it_happens(cli: Cli) -> None:
         assert process.poll() is None  # it takes a second from here
         process.stdout.read()
     assert process.returncode == 0
+
+
+def test_nobody_reads_an_error(tmp_path: Path) -> None:
+    """What bad files or an empty folder are told with is lost, and nothing else happens."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(
+        [str(PHOENIX), "--dir", str(tmp_path), "--json", "status"],
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    os.close(theirs)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr

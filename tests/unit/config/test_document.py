@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from phoenix_hypervisor.config.document import Document, pointer, read_document
@@ -60,3 +63,10 @@ def test_bytes_that_are_not_text(tmp_path, text):
     assert document is not None
     assert document.broken
     assert document.problems
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "phoenix_lxc_configs.json")
+    found = read_document(tmp_path, "phoenix_lxc_configs.json")
+    assert found is not None
+    assert [one.message for one in found.problems] == ["the file can't be read: not a regular file"]
