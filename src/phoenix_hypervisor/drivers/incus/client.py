@@ -4,6 +4,7 @@ Source: the Incus REST API documentation, "Main API" and "Background operations"
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from phoenix_hypervisor.model.errors import (
     Unreachable,
 )
 
+_LISTINGS = 3
 _SOCKETS = ("/run/incus/unix.socket", "/var/lib/incus/unix.socket")
 HELLO_S = 15.0
 """How long the first answer may take; a machine that boots a dozen guests is slow."""
@@ -104,6 +106,10 @@ class Client:
 
     async def listed(self, path: str, *, project: str | None = "", depth: int = 1) -> list[Any]:
         """All things of a kind, with what they hold. Incus says null where there is none."""
+        for _ in range(_LISTINGS - 1):
+            # One that goes while Incus makes the list ends the whole list with "not found".
+            with contextlib.suppress(NotFound):
+                return await self.get(path, project=project, recursion=str(depth)) or []
         return await self.get(path, project=project, recursion=str(depth)) or []
 
     async def get_with_etag(self, path: str) -> tuple[Any, str]:

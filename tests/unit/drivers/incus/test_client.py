@@ -339,3 +339,22 @@ async def test_a_socket_of_somebody_else(tmp_path: Path) -> None:
             os.seteuid(0)
     assert "unix.socket" in caught.value.message
     assert "root" in caught.value.missing
+
+
+async def test_a_list_is_asked_for_again_where_a_part_of_it_went(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers: list[object] = [NotFound("Storage pool not found"), [{"name": "left"}]]
+
+    async def get(_: Client, _path: str, **_more: object) -> object:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Client, "get", get)
+    client = Client(None, "here", {})
+    assert await client.listed("/1.0/storage-pools") == [{"name": "left"}]
+    answers[:] = [NotFound("Project not found")] * 3
+    with pytest.raises(NotFound):
+        await client.listed("/1.0/instances")
