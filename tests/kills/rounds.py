@@ -173,6 +173,8 @@ def _flaws_of_the_struck(kind: str, struck: Struck) -> Iterator[str]:
         "kill": {-9}, "int": {130}, "term": {130}, "int twice": {130, -2},
         "worker": {0, 1}, "fork server": {0, 1}, "loss": {0, 1},
     }[kind]  # fmt: skip
+    if struck.report.get("ok"):  # the signal came when all was done
+        statuses.add(0)
     if struck.hung:
         yield f"it hung:\n{struck.output}"
     elif struck.status not in statuses and not in_start_up:
