@@ -24,3 +24,21 @@ why_no_containers() {
         echo "no writable cgroups"
     fi
 }
+
+# Makes .venv-NAME from requirements-NAME.txt, apart from .venv; does nothing where it is current.
+venv_apart() {
+    local name=.venv-$1 wanted
+    # Several test processes may come at once.
+    exec 9<"requirements-$1.txt"
+    flock 9
+    wanted=$(cat "requirements-$1.txt" .venv/.made-from | sha256sum)
+    if [ ! -f "$name/.made-from" ] || [ "$(cat "$name/.made-from")" != "$wanted" ]; then
+        say "making the virtual environment $name"
+        rm -rf "$name"
+        .venv/bin/python -m venv "$name"
+        "$name/bin/pip" install -qq --disable-pip-version-check --require-hashes \
+            -r "requirements-$1.txt" || return 1
+        printf '%s\n' "$wanted" >"$name/.made-from"
+    fi
+    exec 9<&-
+}

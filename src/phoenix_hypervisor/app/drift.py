@@ -58,13 +58,7 @@ async def look(session: Session, words: Sequence[str], *, deep: bool, tell: Tell
     if not deep:
         plan, observed = await session.plan(options)
         return Drift(plan, observed, runs=_runs(session))
-    configurator = Configurator(
-        features=features.available(),
-        secrets=session.secrets.lookup,
-        folder=session.desired.folder,
-        run_id=session.run_id,
-        limit_s=_LIMIT_S,
-    )
+    configurator = session.configurator(_LIMIT_S)
     async with configurator:
         warming = asyncio.create_task(_warm(session, configurator))
         plan, observed = await session.plan(options)

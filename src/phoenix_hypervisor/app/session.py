@@ -117,14 +117,7 @@ class Session:
         """
         hide = self.secrets.redactor
         emit = hiding.events(emit, hide)
-        configurator = Configurator(
-            features=features.available(),
-            secrets=self.secrets.lookup,
-            folder=self.desired.folder,
-            run_id=self.run_id,
-            limit_s=_CONFIGURE_LIMIT_S,
-        )
-
+        configurator = self.configurator(_CONFIGURE_LIMIT_S)
         found = await self._end_leftovers(plan, observed, emit)
         self.held.begun = True
 
@@ -171,6 +164,16 @@ class Session:
                 emit(Event(kind, address, "verify", "leftovers", elapsed, message))
 
         return await leftovers.end(self.driver, self.desired.stack, observed, self.held, tell)
+
+    def configurator(self, limit_s: float) -> Configurator:
+        """What works inside guests, for at most so many seconds in each."""
+        return Configurator(
+            features=features.available(),
+            secrets=self.secrets.lookup,
+            folder=self.desired.folder,
+            run_id=self.run_id,
+            limit_s=limit_s,
+        )
 
     async def health(self, addresses: Iterable[Address] = ()) -> list[Health]:
         """Every guest (or these, of the files) with the answers of its checks, asked now."""

@@ -1,6 +1,5 @@
 """How `drift` is shown: as text that reads like a diff, and as JSON."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -9,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from phoenix_hypervisor.model.change import Action, Change
-from phoenix_hypervisor.model.desired import Json
 from phoenix_hypervisor.model.drift import Difference, FeatureDrift, GuestDrift
 from phoenix_hypervisor.plan import as_json as plans
+from phoenix_hypervisor.plan import render
 
 if TYPE_CHECKING:
     from phoenix_hypervisor.app.drift import Drift
@@ -114,15 +113,10 @@ def _change(change: Change) -> Iterator[str]:
     yield f"  [bold]{escape(change.address)}[/]{name}: {what} [dim]· {escape(change.reason)}[/]"
     if change.action in (Action.UPDATE, Action.REPLACE):
         for field in change.fields:
-            was, wanted = escape(_value(field.before)), escape(_value(field.after))
+            was, wanted = (
+                escape(render.shown_value(each, _LONG)) for each in (field.before, field.after)
+            )
             yield f"      {escape(field.path)} is {was}, the files say {wanted}"
-
-
-def _value(value: Json) -> str:
-    if value is None:
-        return "nothing"
-    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= _LONG else shown[: _LONG - 1] + "…"
 
 
 def _guest(guest: GuestDrift, people: Mapping[str, str]) -> Iterator[str]:

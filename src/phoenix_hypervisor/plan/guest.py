@@ -187,7 +187,7 @@ def _inside(guest: Guest, seen: SeenGuest, options: Options) -> list[str]:
         return []
     if seen.fingerprint is None:
         return ["its features were never completely applied"]
-    return ["its features, their options or their files changed"]
+    return ["its inside is not as its features, their options and their files are now"]
 
 
 def _old_snapshot(

@@ -108,7 +108,7 @@ def _new(fields: Sequence[FieldChange]) -> str:
     """What a guest will be, in one line."""
     by_path = {field.path: field.after for field in fields}
     told = [
-        word.format(_value(by_path[path]))
+        word.format(shown_value(by_path[path]))
         for path, word in _NEW.items()
         if by_path.get(path) is not None
     ]
@@ -116,7 +116,7 @@ def _new(fields: Sequence[FieldChange]) -> str:
     cards = [
         f.after for f in fields if f.path.startswith("network.") and f.path.endswith(".address")
     ]
-    told += [_value(address) for address in cards]
+    told += [shown_value(address) for address in cards]
     features = by_path.get("features")
     if isinstance(features, list):
         told.append(" + ".join(str(each) for each in features))
@@ -128,11 +128,12 @@ def _listed(names: Sequence[Address]) -> str:
 
 
 def _field(field: FieldChange) -> str:
-    return f"{field.path}: {_value(field.before)} → {_value(field.after)}"
+    return f"{field.path}: {shown_value(field.before)} → {shown_value(field.after)}"
 
 
-def _value(value: Json) -> str:
+def shown_value(value: Json, longest: int = _LONG) -> str:
+    """A field's value as people read it, cut after so many characters."""
     if value is None:
         return "nothing"
     shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= _LONG else shown[: _LONG - 1] + "…"
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"

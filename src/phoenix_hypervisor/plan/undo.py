@@ -104,7 +104,10 @@ def rollback(
         steps.insert(0, "stop")
     if guest.runs or seen.state == "running":
         steps.append("start")
-    reason = f"back to {name}{_since(one, now)}: what its disks hold since then is lost"
+    reason = (
+        f"back to {name}{_since(one, now)}: its settings go back too, "
+        "and what its disks hold since then is lost"
+    )
     decision = Decision(
         Action.ROLLBACK,
         tuple(steps),

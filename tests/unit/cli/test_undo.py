@@ -61,7 +61,7 @@ def test_there_and_back(cli: Here) -> None:
     assert cli.changes() == []
 
     out = cli.ok("rollback", "web", "before", "--yes")
-    assert "what its disks hold since then is lost" in out
+    assert "its settings go back too, and what its disks hold since then is lost" in out
     assert "its inside was configured since; the next apply does that again" in out
     assert "`phoenix plan` shows what is older than the files" in out
     assert cli.store.read().guests["lxc/101"].state == "running"
@@ -102,7 +102,7 @@ def test_a_rollback_needs_a_yes(cli: Here) -> None:
     world = cli.store.read()
     status, out, err = cli.do("rollback", "web", "before")
     assert (status, "needs a yes" in err) == (64, True)
-    assert "what its disks hold since then is lost" in out
+    assert "its settings go back too, and what its disks hold since then is lost" in out
     status, out, _ = cli.do("--json", "rollback", "web", "before")
     assert (status, json.loads(out)["ok"]) == (64, False)
     assert cli.store.read() == world

@@ -177,7 +177,7 @@ CASES = [
          seen(replace(WEB, volumes=(replace(FOLLOWS, size_gb=4),))), None),
     # The inside.
     Case("features changed", WEB, seen(WEB, fingerprint=OLD), CONFIGURE, "configure check",
-         reason="its features, their options or their files changed"),
+         reason="its inside is not as its features, their options and their files are now"),
     Case("features never applied", WEB, seen(WEB, fingerprint=None), CONFIGURE, "configure check",
          reason="never completely applied"),
     Case("script changed", SCRIPT, seen(SCRIPT, fingerprint=OLD), CONFIGURE, "configure"),

@@ -59,8 +59,9 @@ Plan for the stack lab on incus:
 
   + create bridge/vmbr0  live · about 3 s · it is not there, and guests use it
   - delete lxc/201  destroys data · about 1 s · it is no longer in the files
-  * configure lxc/900 (g900)  live · about 29 s · its features, their options or their files \
-changed; its snapshot base is taken again; clones made before stay as they are: lxc/101
+  * configure lxc/900 (g900)  live · about 29 s · its inside is not as its features, \
+their options and their files are now; its snapshot base is taken again; \
+clones made before stay as they are: lxc/101
   + create storage/tank  live · about 3 s · it is not there, and guests use it
   ~ update lxc/101 (web)  restarts it · about 6 s · firewall, network.eth0.address, \
 network.eth0.gateway differ from the files

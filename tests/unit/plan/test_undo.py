@@ -46,7 +46,8 @@ def test_a_rollback_stops_goes_back_and_starts_again() -> None:
     assert (change.action, change.impact) == (Action.ROLLBACK, Impact.DESTRUCTIVE)
     assert [step.name for step in change.steps] == ["stop", "rollback", "start"]
     assert change.reason == (
-        "back to one of 2026-11-22 09:00 (3 h ago): what its disks hold since then is lost"
+        "back to one of 2026-11-22 09:00 (3 h ago): its settings go back too, "
+        "and what its disks hold since then is lost"
     )
     assert (plan.refusals, plan.notes) == ((), ())
     assert "1 to roll back" in text(plan)

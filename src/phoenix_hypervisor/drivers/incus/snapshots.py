@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from phoenix_hypervisor.drivers import going_back
 from phoenix_hypervisor.drivers.incus import names
 from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.model.address import Address
@@ -62,16 +63,7 @@ class Snapshots:
     async def rollback(self, address: Address, name: str, tell: Tell) -> None:
         """Brings a guest that rests back, and its volumes as far as the snapshot holds them."""
         now = await self._own(address)
-        found = next((one for one in await self.listed(address) if one.name == name), None)
-        if found is None:
-            raise NotFound(f"{address} has no snapshot {name}")
-        if not found.whole:
-            raise Conflict(f"{address}: its snapshot {name} is not whole")
-        if found.above:
-            raise Conflict(
-                f"{address}: its storage only goes back to the newest snapshot, and newer than "
-                f"{name} are {', '.join(found.above)}"
-            )
+        found = going_back.choose(await self.listed(address), address, name)
         if now["status"] != "Stopped":
             raise Conflict(f"{address} runs: it must rest to go back")
         tell(f"going back to the snapshot {name}")

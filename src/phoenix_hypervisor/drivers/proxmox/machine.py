@@ -271,10 +271,6 @@ def _drives(config: Config) -> list[str]:
     return [key for bus in _DISKS for key in indexed(config, bus)]
 
 
-def _volume(config: Config, key: str) -> str:
-    return parse(_text(config, key), "volume").get("volume", "")
-
-
 def _is_cdrom(config: Config, key: str) -> bool:
     parts = parse(_text(config, key), "volume")
     return parts.get("media") == "cdrom" or parts.get("volume") == "none"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from phoenix_hypervisor.drivers import going_back
 from phoenix_hypervisor.drivers.proxmox import cluster, container, kinds
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.changing import Changing
@@ -90,16 +91,7 @@ class Snapshots:
                 f"{address}: its storage can't take snapshots; for {name} it stands itself",
                 hint="there is nothing to go back to",
             )
-        found = next((one for one in await self.listed(address) if one.name == name), None)
-        if found is None:
-            raise NotFound(f"{address} has no snapshot {name}")
-        if not found.whole:
-            raise Conflict(f"{address} can't go back to {name}: it is not whole")
-        if found.above:
-            raise Conflict(
-                f"{address}: its storage only goes back to the newest snapshot, and newer than "
-                f"{name} are {', '.join(found.above)}"
-            )
+        going_back.choose(await self.listed(address), address, name)
         status = await self.api.get(url(now.node, address, "status", "current"))
         if status.get("status") != "stopped":
             raise Conflict(f"{address} runs: it must rest to go back")
