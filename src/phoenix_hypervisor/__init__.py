@@ -1,3 +1,3 @@
-"""Phoenix: a folder of JSON files becomes a running, verified AI platform."""
+"""Phoenix: a folder of JSON files becomes a running, verified stack."""
 
 __version__ = "0.1.0"

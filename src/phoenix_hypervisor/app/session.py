@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from phoenix_hypervisor import features, observe
-from phoenix_hypervisor.app import hiding, leftovers
+from phoenix_hypervisor.app import hiding, leftovers, vanished
 from phoenix_hypervisor.app.health import Health
 from phoenix_hypervisor.app.naming import Named, pick
 from phoenix_hypervisor.apply.means import Means
@@ -63,7 +63,8 @@ class Session:
         self._known(options.targets | options.reconfigure, options)
         options = replace(options, fingerprints=self._fingerprints())
         observed = await observe.observe(self.desired, self.driver)
-        return planning.make(self.desired, observed, self.driver, options), observed
+        plan = planning.make(self.desired, observed, self.driver, options)
+        return vanished.noted(plan, self.desired), observed
 
     async def plan_destroy(self, words: Sequence[str] | None) -> tuple[Plan, Observed]:
         """What deleting these guests (None: everything of the stack) would do.
@@ -118,6 +119,9 @@ class Session:
         hide = self.secrets.redactor
         emit = hiding.events(emit, hide)
         configurator = self.configurator(_CONFIGURE_LIMIT_S)
+        steps = {step.name for change in plan.changes for step in change.steps}
+        if "configure" in steps and self.driver.has_inside:
+            await configurator.warm()
         found = await self._end_leftovers(plan, observed, emit)
         self.held.begun = True
 
@@ -134,7 +138,6 @@ class Session:
             found.extend(f"{guest.address}: {words}" for words in done.found)
             return fingerprint.overall(parts)
 
-        recorded = any(step.name == "record" for change in plan.changes for step in change.steps)
         async with configurator:
             means = Means(
                 self.desired,
@@ -143,7 +146,7 @@ class Session:
                 configure,
                 self._wait,
                 parallel,
-                fingerprints=self._fingerprints() if recorded else {},
+                fingerprints=self._fingerprints() if "record" in steps else {},
             )
             report = replace(await Walk(plan, means, emit).run(), found=tuple(found))
             report = hiding.report(report, hide)

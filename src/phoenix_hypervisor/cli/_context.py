@@ -27,7 +27,12 @@ EXIT_INTERRUPTED = 130
 _LEVELS = ("debug", "info", "warning", "error")
 # Tables for a file or another program are as wide as they are.
 _UNBOUND = 100_000
-_TARGETS = ("proxmox", "incus", "sim")
+_TARGETS = {
+    "proxmox": "Proxmox VE",
+    "incus": "this machine's containers",
+    "sim": "simulated, nothing real",
+}
+_POINTER = 100
 T = TypeVar("T")
 
 
@@ -62,7 +67,7 @@ class Context:
         if log_level not in _LEVELS:
             raise UsageError(f"--log-level {log_level} is not one of {', '.join(_LEVELS)}")
         if on is not None and on not in _TARGETS:
-            raise UsageError(f"--on {on} is not one of {', '.join(_TARGETS)}")
+            raise _no_target(on)
         import logging
 
         handler = logging.StreamHandler(sys.stderr)
@@ -156,6 +161,14 @@ class Context:
             self.say(_shown(problem))
 
 
+def _no_target(on: str) -> UsageError:
+    import os
+
+    given = "PHOENIX_ON is" if os.environ.get("PHOENIX_ON") == on else "--on"
+    hint = "; ".join(f"{name}: {what}" for name, what in _TARGETS.items())
+    return UsageError(f"{given} {on}, which is not one of {', '.join(_TARGETS)}", hint=hint)
+
+
 def _shown(problem: Problem) -> str:
     from rich.markup import escape
 
@@ -163,9 +176,14 @@ def _shown(problem: Problem) -> str:
     place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
     text = (
         f"[bold]{escape(place)}[/]: [{colour}]{problem.severity}:[/] {escape(problem.message)}"
-        + (f" [dim]({escape(problem.pointer)})[/]" if problem.pointer else "")
+        + (f" [dim]({escape(_short(problem.pointer))})[/]" if problem.pointer else "")
     )
     return text + (f"\n    [dim]{escape(problem.hint)}[/]" if problem.hint else "")
+
+
+def _short(pointer: str) -> str:
+    """Of one that leads very deep, its beginning; --json has all of it."""
+    return pointer if len(pointer) <= _POINTER else f"{pointer[:_POINTER]}…"
 
 
 def _counted(problems: Sequence[Problem]) -> str:

@@ -19,10 +19,17 @@ _STATES = {
 _HEALTH = {True: "[green]healthy[/]", False: "[bold red]not healthy[/]", None: "[dim]-[/]"}
 
 
-def as_json(guests: Sequence["Health"]) -> dict[str, object]:
-    """The document of INTERFACE: every guest with its state, addresses and checks."""
+SIMULATED = "[yellow]simulated:[/] no guest is real, and no check was asked"
+
+
+def as_json(guests: Sequence["Health"], *, real: bool) -> dict[str, object]:
+    """The document of INTERFACE: every guest with its state, addresses and checks.
+
+    `real` False: on the simulated node, where no check can be asked.
+    """
     return {
         "format": 1,
+        "simulated": not real,
         "guests": [
             {
                 "address": guest.address,

@@ -77,7 +77,7 @@ class _Left:
     def told(self, elapsed_s: float) -> str:
         """For people; empty where nothing is left."""
         left = self.seconds(elapsed_s)
-        return f"about {render.seconds(left)} left" if left > 0 else ""
+        return f"{render.about(left)} left" if left > 0 else ""
 
 
 class _Plain:

@@ -27,6 +27,11 @@ _GIT_S = 10.0
 def folder(context: Context) -> Path:
     """The folder. Raises `UsageError` where there is none."""
     if not context.folder.is_dir():
+        if context.folder.exists():
+            raise UsageError(
+                f"{context.folder} is a file, not a folder",
+                hint=f"write --dir {context.folder.absolute().parent}",
+            )
         raise UsageError(
             f"there is no folder {context.folder}", hint="name one with --dir, or `phoenix init`"
         )

@@ -24,6 +24,11 @@ from phoenix_hypervisor.model.errors import PhoenixError, UsageError
 
 _PREFIX = "phoenix-secrets"
 _FILE = "secrets.json"
+_EDITED = "the edited text"
+_NOT_KEPT = (
+    "[bold]hint:[/] the edit is not kept, since it would lie on the disk readable; on a terminal "
+    "it can be edited again, and `phoenix secrets set NAME` needs no editor"
+)
 _EDITOR_ENDS_S = 2.0
 _EDITORS = ("sensible-editor", "nano", "vi")
 _MEMORY = "/dev/shm"  # noqa: S108 - a private folder is made in it
@@ -38,13 +43,15 @@ def edit(context: Context) -> int:
         while True:
             _run(editor, path)
             after = _read(path)
-            values, problems = age_file.parse(after)
+            values, problems = age_file.parse(after, _EDITED)
             if problems:
                 context.problems(problems)
-                if not _again():
-                    context.say("nothing was changed")
-                    return EXIT_FAILED
-                continue
+                if _again():
+                    continue
+                context.say("nothing was changed")
+                if not sys.stdin.isatty():
+                    context.say(_NOT_KEPT)
+                return EXIT_FAILED
             try:
                 if after != before:
                     write(values)

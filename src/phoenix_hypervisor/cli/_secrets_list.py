@@ -117,7 +117,7 @@ def _table(context: Context, rows: dict[str, list[Source] | None], used: Uses) -
 def _tell_readers(context: Context, store: Store, readers: list[Recipient]) -> None:
     if not readers:
         return
-    names = ", ".join(one.name or one.key for one in readers)
+    names = ", ".join(one.label for one in readers)
     # An age file does not say who its readers are, only how many.
     context.print(f"[dim]the next change encrypts for: {escape(names)}[/]")
     sealed = age_file.readers(store.path) if store.path.exists() else len(readers)

@@ -26,11 +26,14 @@ def check(
 async def _check(context: Context, words: list[str]) -> int:
     async with context.session() as session:
         found = await session.health(session.resolve(words))
+        real = session.driver.has_inside
         down = [h for h in found if session.desired.guests[h.address].runs and not _up(h)]
     if context.json:
-        context.document(_health.as_json(found))
+        context.document(_health.as_json(found, real=real))
     else:
         context.out.print(_health.table(found, with_checks=True))
+        if not real:
+            context.print(_health.SIMULATED)
         for health in down:
             why = f": {escape(health.hidden)}" if health.hidden else ""
             context.say(f"[red]{health.address} is {health.state}[/]{why}")

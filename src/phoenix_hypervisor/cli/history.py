@@ -94,7 +94,7 @@ def _table(found: "list[PastRun]") -> "Table":
     for one in found:
         shown.add_row(
             one.id,
-            f"{_when(one.began):%Y-%m-%d %H:%M:%S}",
+            _shown_when(one.began),
             cell(one.who),
             cell(one.command),
             _RESULTS.get(one.result, one.result),
@@ -107,8 +107,7 @@ def _table(found: "list[PastRun]") -> "Table":
 
 def _tell(context: Context, one: "PastRun") -> None:
     context.print(
-        f"[bold]{one.id}[/]  {_when(one.began):%Y-%m-%d %H:%M:%S}  {cell(one.who)} on "
-        f"{cell(one.host)}"
+        f"[bold]{one.id}[/]  {_shown_when(one.began)}  {cell(one.who)} on {cell(one.host)}"
     )
     context.print(f"{cell(one.command)}  [dim](phoenix {one.version}, {cell(one.target)})[/]")
     if commit := _commit(one):
@@ -151,6 +150,11 @@ def _commit(one: "PastRun") -> str:
     if one.commit is None:
         return ""
     return one.commit[:_SHORT] + (" + edits" if one.dirty else "")
+
+
+def _shown_when(moment: float) -> str:
+    """Local time, with how far it is from UTC: a folder's history may be read elsewhere."""
+    return _when(moment).isoformat(" ", "seconds")
 
 
 def _when(moment: float) -> datetime:

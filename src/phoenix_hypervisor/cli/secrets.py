@@ -185,10 +185,11 @@ def rotate(
         public, path = store.renew_key()
         told = {"key": public, "path": str(path)}
         context.print(f"a new key: {public}, in {escape(str(path))}; the old one stays behind it")
-    readers = [one.name or one.key for one in store.recipients()]
+    readers = store.recipients()
     if context.json:
-        context.document({"format": 1, **told, "recipients": readers})
-    context.print(f"encrypted for: {escape(', '.join(readers))}")
+        names = [one.name or one.key for one in readers]
+        context.document({"format": 1, **told, "recipients": names})
+    context.print(f"encrypted for: {escape(', '.join(one.label for one in readers))}")
     context.print("commit secrets.json.age and secrets.recipients")
     context.say(
         "[yellow]note:[/] whoever could read the file before still finds the old values in Git: "

@@ -24,20 +24,25 @@ def status(
 
 async def _once(context: Context) -> None:
     async with context.session() as session:
-        guests = await session.health()
+        guests, real = await session.health(), session.driver.has_inside
     if context.json:
-        context.document(_health.as_json(guests))
+        context.document(_health.as_json(guests, real=real))
     else:
         context.out.print(_health.table(guests, with_checks=False))
+        if not real:
+            context.print(_health.SIMULATED)
 
 
 async def _watch(context: Context) -> None:
     async with context.session() as session:
+        real = session.driver.has_inside
+        if not real:
+            context.print(_health.SIMULATED)
         with Live(console=context.out, auto_refresh=False) as live:
             while True:
                 guests = await session.health()
                 if context.json:
-                    context.document(_health.as_json(guests))
+                    context.document(_health.as_json(guests, real=real))
                 else:
                     live.update(_health.table(guests, with_checks=False), refresh=True)
                 await asyncio.sleep(_PAUSE_S)

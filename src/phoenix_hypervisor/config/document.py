@@ -42,7 +42,11 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
     broken: bool = False
     guessed: set[str] = field(default_factory=set)
-    starts: list[int] = field(default_factory=lambda: [0])
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each line starts in the text."""
+        return [0, *(match.end() for match in _NEWLINE.finditer(self.text))]
 
     @cached_property
     def mark(self) -> Mark:
@@ -90,7 +94,6 @@ class Document:
 
     def take(self, text: str) -> None:
         """Reads the text: its values, places, and what breaks JSON's grammar."""
-        self.starts = [0, *(match.end() for match in _NEWLINE.finditer(text))]
         if text.startswith(_BOM):
             text = " " + text[1:]  # keeps the columns
             message = "the file starts with a byte order mark"
@@ -153,8 +156,7 @@ def read_document(folder: Path, file: str) -> Document | None:
         text = data.decode()
     except UnicodeDecodeError as error:
         good = data[: error.start].decode()
-        document.starts = [0, *(match.end() for match in _NEWLINE.finditer(good))]
-        line, column = document.line_of(len(good))
+        line, column = Document(file, text=good).line_of(len(good))
         shown = f"0x{data[error.start]:02x}"
         return _hopeless(
             document, line, column, f"the byte {shown} is not UTF-8", "save the file as UTF-8"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -91,7 +92,7 @@ class Entry(Generic[G_co]):
     features: tuple[FeatureUse, ...] = ()
     checks: tuple[Check, ...] = ()
 
-    @property
+    @cached_property
     def address(self) -> Address:
         """`lxc/101` or `vm/201`."""
         return address.lxc(self.id) if self.kind == "lxc" else address.vm(self.id)

@@ -1,5 +1,6 @@
 """The whole way from a folder to its desired state, readable at a glance."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 from phoenix_hypervisor.config.desire import desire
 from phoenix_hypervisor.config.flaws import flaws
 from phoenix_hypervisor.config.folder import FILES, Vocabulary
+from phoenix_hypervisor.config.misnamed import misnamed
 from phoenix_hypervisor.config.reading import read
 from phoenix_hypervisor.config.rules import problems as broken_rules
+from phoenix_hypervisor.config.told import one_line
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.problem import Problem
 
@@ -38,14 +41,14 @@ def load(
     what the files hold.
     """
     path = folder.absolute()
+    if (unusable := _unusable(path)) is not None:
+        return Loaded(None, (unusable,))
     words, problems = read(path, vocabulary, on, known_secrets)
     wanted = desire(words)
     problems.extend(flaws(words, wanted, problems))
     problems.extend(broken_rules(words))
-    if not path.is_dir():
-        message = f"there is no folder {path}"
-        problems.append(Problem("error", ".", 0, 0, "", message, "name another one with --dir"))
-    elif not any((path / file).exists() for file in FILES):
+    problems.extend(misnamed(path))
+    if not any((path / file).exists() for file in FILES):
         hint = (
             "name another folder with --dir, or write a starter folder with `phoenix init`; "
             f"the files are: {', '.join(FILES)}"
@@ -56,6 +59,23 @@ def load(
     if any(problem.severity == "error" for problem in problems):
         return Loaded(None, tuple(problems))
     return Loaded(replace(wanted, notes=tuple(problems)), tuple(problems))
+
+
+def _unusable(path: Path) -> Problem | None:
+    """Why nothing can be looked for in this folder."""
+    message, hint = f"there is no folder {path}", "name another one with --dir"
+    try:
+        os.stat(f"{path}/.")  # noqa: PTH116 - a path of pathlib loses the dot, which asks for more
+    except NotADirectoryError:
+        if path.exists():
+            message, hint = f"{path} is a file, not a folder", f"write --dir {path.parent}"
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError):
+            reason = (error.strerror or str(error)).lower()
+            message, hint = f"the folder {path} can't be opened: {reason}", f"ls -ld {path}"
+    else:
+        return None
+    return Problem("error", ".", 0, 0, "", one_line(message), one_line(hint))
 
 
 def _place(problem: Problem) -> tuple[int, int, int, str]:

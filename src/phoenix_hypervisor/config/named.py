@@ -5,7 +5,7 @@ from typing import Any
 
 from phoenix_hypervisor.config.document import Document, Pointer
 from phoenix_hypervisor.config.folder import Folder
-from phoenix_hypervisor.config.words.base import is_comment
+from phoenix_hypervisor.config.words.base import CONTAINERS, is_comment
 
 
 def named(folder: Folder) -> Iterator[tuple[Document, Pointer, str]]:
@@ -22,8 +22,9 @@ def _named(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
             yield path, name
             return
         for key, inside in value.items():
-            if not is_comment(key):
+            if isinstance(inside, CONTAINERS) and not is_comment(key):
                 yield from _named(inside, (*path, key))
     elif isinstance(value, list):
         for index, inside in enumerate(value):
-            yield from _named(inside, (*path, index))
+            if isinstance(inside, CONTAINERS):
+                yield from _named(inside, (*path, index))

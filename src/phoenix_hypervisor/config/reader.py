@@ -115,12 +115,14 @@ class Reader:
         text = match["number"]
         if match["broken"] is None and match["power"] is None:
             if len(text) > 300:  # noqa: PLR2004 - far above any count, far below int()'s own limit
-                self._fault(match.start("number"), "this number is far too long", guessed=True)
+                message, hint = "this number is far too long", "write a smaller one"
+                self._fault(match.start("number"), message, hint, guessed=True)
                 return 0
             return int(text)
         number = float(text)
         if number in (float("inf"), float("-inf")):
-            self._fault(match.start("number"), f"the number {text[:20]} is too large", guessed=True)
+            message, hint = f"the number {text[:20]} is too large", "write a smaller one"
+            self._fault(match.start("number"), message, hint, guessed=True)
             return 0.0
         return number
 
@@ -222,7 +224,8 @@ class Reader:
     def _enter(self, bracket: str, offset: int) -> None:
         self._opened.append((bracket, offset))
         if len(self._opened) > MAX_DEPTH:
-            self._fault(offset, f"nested deeper than {MAX_DEPTH} levels", sure=False)
+            hint = "look for brackets that are never closed: real files have fewer than 10 levels"
+            self._fault(offset, f"nested deeper than {MAX_DEPTH} levels", hint, sure=False)
             raise StopReading
 
     def _ended(self) -> None:

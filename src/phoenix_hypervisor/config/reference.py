@@ -19,9 +19,10 @@ _HEAD = """\
 # Configuration reference
 
 Made by Phoenix from its own models: every word that the files may hold, with its type, its
-default and its meaning. Keys that start with `x-` or `_` are comments; empty texts and `NOT_SET`
-mean the same as a key that is left out. Words marked *later* are read and checked; what they ask
-for is not built yet, and `phoenix validate` says so. Words marked *old* still work.
+default and its meaning. A file that is not needed may be missing. Keys that start with `x-` or `_`
+are comments; empty texts and `NOT_SET` mean the same as a key that is left out. Words marked
+*later* are read and checked; what they ask for is not built yet, and `phoenix validate` says so.
+Words marked *old* still work.
 """
 
 

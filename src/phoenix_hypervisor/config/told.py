@@ -39,6 +39,8 @@ _BOUNDS = {
 _WRITE = {"ge": "write {:.12g} or more", "le": "write {:.12g} or less", "gt": "", "lt": ""}
 _LONGEST = 600
 """Of a message or hint; the longest of our own, a list of all features, has half of it."""
+_EXACT = 2.0**53
+"""From here on a number with a fraction or an exponent is not exact (IEEE 754)."""
 _NETS = {
     "ip_v4_address": "an IPv4 address, such as 10.0.0.5",
     "ip_v6_address": "an IPv6 address",
@@ -173,11 +175,17 @@ def _as_pydantic_says(text: str, word: str) -> str:
     return _joined(word, plain[:1].lower() + plain[1:])
 
 
+def _whole(value: float) -> str:
+    if abs(value) >= _EXACT:
+        return "write a smaller number"
+    return f"write {int(value)}" if value.is_integer() else ""
+
+
 def _mend(stem: str, value: Any) -> str:
     if stem in ("int", "float") and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
         return f"write {int(value)} without quotes"
-    if stem == "int" and isinstance(value, float) and value.is_integer():
-        return f"write {int(value)}"
+    if stem == "int" and isinstance(value, float):
+        return _whole(value)
     if stem == "bool" and isinstance(value, str) and value.lower() in ("true", "false"):
         return f"write {value.lower()} without quotes"
     if stem == "bool" and value in (0, 1):

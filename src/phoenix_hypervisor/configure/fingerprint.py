@@ -20,7 +20,7 @@ from phoenix_hypervisor.model.secret import Secret
 PROTOCOL = 1
 """Raised when what configuring does to a guest changes by itself: all guests are then done anew."""
 
-_BLOCK = 1 << 20
+_JSON = json.JSONEncoder(sort_keys=True)
 
 
 def fingerprints(
@@ -130,4 +130,4 @@ def _script(guest: Guest, script: Script, digest: Callable[[Secret], str]) -> st
 
 
 def _hash(value: Json) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_JSON.encode(value).encode()).hexdigest()

@@ -10,15 +10,20 @@ from pydantic import BaseModel
 from phoenix_hypervisor.model.desired import Json
 from phoenix_hypervisor.model.secret import Secret
 
+_AS_THEY_ARE = (str, int, float, bool, type(None))
+
 
 def plain(value: Any, see: Callable[[Secret], Json]) -> Json:
     """The value as JSON; `see` gives what stands for a secret."""
+    if type(value) in _AS_THEY_ARE:
+        same: Json = value
+        return same
     match value:
         case Secret():
             return see(value)
         case Enum():
             return plain(value.value, see)
-        case None | bool() | int() | float() | str():
+        case int() | float() | str():
             return value
         case BaseModel():
             return {name: plain(getattr(value, name), see) for name in type(value).model_fields}

@@ -55,7 +55,7 @@ class Check(BaseModel, ABC):
     All of a guest's checks are asked again until each passes or its `deadline_s` is over.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
     kind: ClassVar[str]
 

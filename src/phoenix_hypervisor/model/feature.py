@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class FeatureOptions(BaseModel):
     """Base of every feature's options: unknown keys are errors, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)

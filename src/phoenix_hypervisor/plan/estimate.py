@@ -1,7 +1,7 @@
 """How long steps will take, by how long the same work took before; else by the driver's word."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -75,16 +75,16 @@ def works(
 
 def refined(plan: Plan, desired: Desired, driver: Driver, known: Pace, hands: Hands) -> Plan:
     """The same plan with what is known in its estimates. Nothing else of it is changed."""
+    if not known.anywhere:
+        return replace(plan, estimate_s=remaining(plan.changes, hands))
     changes = tuple(_change(change, desired, driver, known) for change in plan.changes)
     return replace(plan, changes=changes, estimate_s=remaining(changes, hands))
 
 
 def _change(change: Change, desired: Desired, driver: Driver, known: Pace) -> Change:
     guest = desired.guests.get(change.address)
-    steps: Sequence[Step] = change.steps
-    if known.anywhere:
-        steps = [_step(step, change, guest, driver, known) for step in steps]
-    return replace(change, steps=tuple(steps), estimate_s=sum(one.estimate_s for one in steps))
+    steps = tuple(_step(step, change, guest, driver, known) for step in change.steps)
+    return replace(change, steps=steps, estimate_s=sum(one.estimate_s for one in steps))
 
 
 def _step(step: Step, change: Change, guest: Guest | None, driver: Driver, known: Pace) -> Step:

@@ -34,9 +34,7 @@ def left_out(desired: Desired, observed: Observed, driver: Driver, options: Opti
         if seen.address not in desired.guests
         if not options.targets or seen.address in options.targets
     ]
-    named = {*desired.pools, *desired.bridges, *_still_used(desired, observed, driver)}
-    resources = [one for one in _resources(observed, desired.stack) if one not in named]
-    unused = [] if options.targets else resources
+    unused = [] if options.targets else _unnamed(desired, observed, driver)
     if not options.prune:
         found.kept = [*(seen.address for seen in guests), *unused]
         return found
@@ -90,6 +88,14 @@ def _delete_unused(
             found.notes.append(f"{address} is still used by {', '.join(users)}: kept")
         else:
             found.deleted[address] = deletion(reason)
+
+
+def _unnamed(desired: Desired, observed: Observed, driver: Driver) -> list[Address]:
+    """The stack's pools and bridges that no guest of the files lies on."""
+    named = {*desired.pools, *desired.bridges}
+    rest = [one for one in _resources(observed, desired.stack) if one not in named]
+    used = _still_used(desired, observed, driver) if rest else set()
+    return [one for one in rest if one not in used]
 
 
 def _still_used(desired: Desired, observed: Observed, driver: Driver) -> set[Address]:

@@ -21,16 +21,17 @@ def link(
     `estimates` maps step ids to seconds.
     """
     found: dict[Address, tuple[Step, ...]] = {}
+    known = {address: step_ids(address, names) for address, names in wanted.items()}
     for address, names in wanted.items():
-        ids = step_ids(address, names)
+        ids = known[address]
         guest = desired.guests.get(address)
         steps = []
         for position, (name, ident) in enumerate(zip(names, ids, strict=True)):
             after = [ids[position - 1]] if position else []
             if guest is not None and not position:
-                after += _resources(guest, wanted) + _source(guest, wanted)
+                after += [*_resources(guest, wanted), *_source(guest, wanted, known)]
             if guest is not None and name in _NEEDS_DEPENDENCIES:
-                after += _dependencies(guest, wanted)
+                after += _dependencies(guest, known)
             steps.append(Step(ident, address, name, tuple(after), estimates.get(ident, 0.0)))
         found[address] = tuple(steps)
     return found
@@ -39,9 +40,9 @@ def link(
 def step_ids(address: Address, names: Sequence[str]) -> list[str]:
     """`lxc/101:start`; a step that comes twice gets a number, `lxc/101:start.2`."""
     ids: list[str] = []
-    for name in names:
-        count = sum(1 for earlier in ids if earlier.rpartition(":")[2].split(".")[0] == name)
-        ids.append(f"{address}:{name}" + (f".{count + 1}" if count else ""))
+    for position, name in enumerate(names):
+        count = names[:position].count(name)
+        ids.append(f"{address}:{name}.{count + 1}" if count else f"{address}:{name}")
     return ids
 
 
@@ -109,16 +110,17 @@ def _resources(guest: Guest, wanted: Mapping[Address, Sequence[str]]) -> list[st
     ]
 
 
-def _source(guest: Guest, wanted: Mapping[Address, Sequence[str]]) -> list[str]:
+def _source(
+    guest: Guest, wanted: Mapping[Address, Sequence[str]], known: Mapping[Address, Sequence[str]]
+) -> Sequence[str]:
     if not isinstance(guest.source, CloneOf) or "create" not in wanted[guest.address]:
         return []
     source = guest.source.address
     names = list(wanted.get(source, ()))
     if "snapshot" in names:
-        return [step_ids(source, names)[names.index("snapshot")]]
-    return step_ids(source, names)[-1:]
+        return [known[source][names.index("snapshot")]]
+    return known.get(source, ())[-1:]
 
 
-def _dependencies(guest: Guest, wanted: Mapping[Address, Sequence[str]]) -> list[str]:
-    last = (step_ids(one, wanted.get(one, ()))[-1:] for one in guest.dependencies)
-    return [ident for ids in last for ident in ids]
+def _dependencies(guest: Guest, known: Mapping[Address, Sequence[str]]) -> list[str]:
+    return [ident for one in guest.dependencies for ident in known.get(one, ())[-1:]]

@@ -182,12 +182,18 @@ def _lost_volumes(fields: Sequence[FieldChange]) -> list[str]:
 def _inside(guest: Guest, seen: SeenGuest, options: Options) -> list[str]:
     wanted = options.fingerprints.get(guest.address)
     if guest.address in options.reconfigure and (guest.features or guest.script):
-        return ["asked to run all features again"]
+        return [f"asked to run all features again: {_all_inside(guest)}"]
     if wanted is None or wanted == seen.fingerprint:
         return []
     if seen.fingerprint is None:
-        return ["its features were never completely applied"]
-    return ["its inside is not as its features, their options and their files are now"]
+        return [f"its features were never completely applied: {_all_inside(guest)}"]
+    told = "its inside is not as its features, their options and their files are now"
+    return [f"{told}: {_all_inside(guest)}"]
+
+
+def _all_inside(guest: Guest) -> str:
+    script = ["its script"] if guest.script else []
+    return " + ".join([*(use.name for use in guest.features), *script])
 
 
 def _old_snapshot(

@@ -16,6 +16,7 @@ from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.plan import graph, schedule
 from phoenix_hypervisor.plan.gone import asked_for, left_out
 from phoenix_hypervisor.plan.guest import Decision, decide
+from phoenix_hypervisor.plan.notes import notes
 from phoenix_hypervisor.plan.options import Options
 
 
@@ -32,7 +33,7 @@ def make(desired: Desired, observed: Observed, driver: Driver, options: Options)
         changes=changes,
         unmanaged=_unmanaged(desired, observed),
         refusals=(*refusals, *driver.problems(part, observed, changes)),
-        notes=(*driver.remarks(part), *gone.notes),
+        notes=(*driver.remarks(part), *gone.notes, *notes(part, desired, observed, changes)),
         kept=tuple(gone.kept),
         estimate_s=schedule.whole(changes, desired, driver),
         basis=_Basis(desired, observed, driver, options),

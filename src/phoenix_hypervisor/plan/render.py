@@ -47,6 +47,9 @@ _NEW = {
     "pool": "on {}",
 }
 _LONG = 60
+_JSON = json.JSONEncoder(ensure_ascii=False)
+_ONE = 0.95
+"""So many seconds round to one."""
 
 
 def text(plan: Plan) -> str:
@@ -55,7 +58,7 @@ def text(plan: Plan) -> str:
 
 
 def _lines(plan: Plan) -> Iterator[str]:
-    head = f"[bold]Plan[/] for the stack [bold]{escape(plan.stack)}[/] on {plan.driver}"
+    head = f"[bold]Plan[/] for the stack [bold]{_literal(plan.stack)}[/] on {plan.driver}"
     if not plan.changes and plan.refusals:
         yield f"{head}: [red]it can't be made[/]; what is refused stands below."
     elif not plan.changes:
@@ -67,41 +70,54 @@ def _lines(plan: Plan) -> Iterator[str]:
             yield from _change(change)
         counts = ", ".join(f"{n} {_TO_DO[Action(a)]}" for a, n in plan.summary.items())
         yield ""
-        yield f"[bold]{counts}[/]; about {seconds(plan.estimate_s)}."
+        yield f"[bold]{counts}[/]; {about(plan.estimate_s)}."
     if plan.kept:
         yield ""
         yield f"No longer in the files, kept without --prune: {_listed(plan.kept)}"
     if plan.unmanaged:
         yield f"[dim]Not managed here, left alone: {_listed(plan.unmanaged)}[/]"
     for note in plan.notes:
-        yield f"[yellow]note:[/] {escape(note)}"
+        yield f"[yellow]note:[/] {_literal(note)}"
     for refusal in plan.refusals:
-        yield f"[bold red]refused:[/] {escape(refusal)}"
+        yield f"[bold red]refused:[/] {_literal(refusal)}"
 
 
 def seconds(amount: float) -> str:
-    """A duration as people say it: `8 s`, `3 min`."""
+    """A duration as people say it: `0.2 s`, `8 s`, `3 min`."""
+    if amount < _ONE:
+        return f"{max(amount, 0.1):.1f} s"
     if amount < 100:  # noqa: PLR2004 - below that, seconds read better
-        return f"{max(round(amount), 1)} s"
+        return f"{round(amount)} s"
     return f"{round(amount / 60)} min"
+
+
+def about(amount: float) -> str:
+    """A duration that is only guessed: `about 8 s`, `less than 1 s`."""
+    return "less than 1 s" if amount < _ONE else f"about {seconds(amount)}"
 
 
 def _change(change: Change) -> Iterator[str]:
     colour = _COLOURS[change.action]
-    name = f" ({escape(change.name)})" if change.name else ""
+    name = f" ({_literal(change.name)})" if change.name else ""
+    inside = change.action is Action.UPDATE and any(s.name == "configure" for s in change.steps)
     yield (
-        f"  [{colour}]{change.action.symbol} {change.action.value}[/] "
-        f"[bold]{escape(change.address)}[/]{name}  "
-        f"{_IMPACTS[change.impact]} [dim]· about {seconds(change.estimate_s)} "
-        f"· {escape(change.reason)}[/]"
+        f"  [{colour}]{change.action.symbol} {change.action.value}{' + configure' * inside}[/] "
+        f"[bold]{_literal(change.address)}[/]{name}  "
+        f"{_IMPACTS[change.impact]} [dim]· {about(change.estimate_s)} "
+        f"· {_literal(change.reason)}[/]"
     )
     if change.action in (Action.UPDATE, Action.REPLACE):
         for field in change.fields:
-            yield f"      {escape(_field(field))}"
+            yield f"      {_literal(_field(field))}"
     if change.action is Action.CREATE and change.fields:
-        yield f"      {escape(_new(change.fields))}"
+        yield f"      {_literal(_new(change.fields))}"
     if change.after:
         yield f"      [dim]after {_listed(change.after)}[/]"
+
+
+def _literal(text: str) -> str:
+    """The text as markup. Rich's `escape` is slow, and hardly any text needs it."""
+    return escape(text) if "[" in text or text.endswith("\\") else text
 
 
 def _new(fields: Sequence[FieldChange]) -> str:
@@ -124,7 +140,7 @@ def _new(fields: Sequence[FieldChange]) -> str:
 
 
 def _listed(names: Sequence[Address]) -> str:
-    return escape(", ".join(names))
+    return _literal(", ".join(names))
 
 
 def _field(field: FieldChange) -> str:
@@ -135,5 +151,5 @@ def shown_value(value: Json, longest: int = _LONG) -> str:
     """A field's value as people read it, cut after so many characters."""
     if value is None:
         return "nothing"
-    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    shown = value if isinstance(value, str) else _JSON.encode(value)
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"

@@ -295,7 +295,7 @@ def test_what_is_told_of_bad_files(folder: Path, ada: Person, tmp_path: Path) ->
     inside = pyrage.encrypt(b'{"A": "value-of-a",\n "B": 5}', [me.public])
     path.write_bytes(inside)  # the binary form
     told = _unreadable(folder, ada)
-    assert "line 2: the value of B must be a text" in told.message
+    assert "line 2, column 2: the value of B must be a text" in told.message
     assert "value-of-a" not in told.message
     path.write_bytes(pyrage.encrypt(b'{"A": "value-of-a"', [me.public]))
     assert "value-of-a" not in _unreadable(folder, ada).message

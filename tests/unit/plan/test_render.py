@@ -21,7 +21,7 @@ from phoenix_hypervisor.model.address import Address, lxc
 from phoenix_hypervisor.model.change import Action, Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Firewall, Nic
 from phoenix_hypervisor.model.plan import Plan
-from phoenix_hypervisor.plan.render import seconds, text
+from phoenix_hypervisor.plan.render import about, seconds, text
 
 
 def shown(plan: Plan, *, colour: bool = False) -> str:
@@ -60,7 +60,7 @@ Plan for the stack lab on incus:
   + create bridge/vmbr0  live · about 3 s · it is not there, and guests use it
   - delete lxc/201  destroys data · about 1 s · it is no longer in the files
   * configure lxc/900 (g900)  live · about 29 s · its inside is not as its features, \
-their options and their files are now; its snapshot base is taken again; \
+their options and their files are now: nginx; its snapshot base is taken again; \
 clones made before stay as they are: lxc/101
   + create storage/tank  live · about 3 s · it is not there, and guests use it
   ~ update lxc/101 (web)  restarts it · about 6 s · firewall, network.eth0.address, \
@@ -80,6 +80,7 @@ its root disk is lost
 3 to create, 1 to delete, 1 to configure, 1 to update, 1 to replace; about 50 s.
 Not managed here, left alone: lxc/200
 note: lxc/202 is no longer in the files, but protected: kept
+note: lxc/103 has no `network_config`, and so no network card is made
 refused: the moon is too close
 """
     )
@@ -113,7 +114,7 @@ def test_stop_start_and_adopt_have_their_signs() -> None:
     assert lines[-1] == (
         "1 to create, 1 to update, 1 to replace, 1 to delete, 1 to start, 1 to stop, "
         "1 to configure, 1 to adopt, 1 with a snapshot to take or delete, 1 to roll back; "
-        "about 1 s."
+        "less than 1 s."
     )
 
 
@@ -179,7 +180,32 @@ def test_long_values_are_cut_and_types_are_told_apart() -> None:
 
 @pytest.mark.parametrize(
     ("amount", "words"),
-    [(0, "1 s"), (0.4, "1 s"), (1.6, "2 s"), (99, "99 s"), (100, "2 min"), (3600, "60 min")],
+    [
+        (0, "0.1 s"),
+        (0.42, "0.4 s"),
+        (0.96, "1 s"),
+        (1.6, "2 s"),
+        (99, "99 s"),
+        (100, "2 min"),
+        (3600, "60 min"),
+    ],
 )
 def test_durations(amount: float, words: str) -> None:
     assert seconds(amount) == words
+
+
+def test_a_guess_is_no_finer_than_a_second() -> None:
+    assert [about(amount) for amount in (0, 0.9, 1.4, 200)] == [
+        "less than 1 s",
+        "less than 1 s",
+        "about 1 s",
+        "about 3 min",
+    ]
+
+
+def test_an_update_that_also_configures_says_what() -> None:
+    world = observed(FOLDER, seen(replace(BASE, memory_mb=256), fingerprint=OLD))
+    line = next(one for one in shown(planned(FOLDER, world)).splitlines() if "lxc/900" in one)
+    assert line.startswith("  ~ update + configure lxc/900 (g900)")
+    assert "memory_mb differs from the files; its inside is not as" in line
+    assert "their files are now: nginx" in line

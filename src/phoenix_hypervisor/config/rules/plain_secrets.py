@@ -6,7 +6,7 @@ from typing import Any
 
 from phoenix_hypervisor.config.document import Pointer
 from phoenix_hypervisor.config.folder import Folder
-from phoenix_hypervisor.config.words.base import is_comment, is_unset
+from phoenix_hypervisor.config.words.base import CONTAINERS, is_comment, is_unset
 from phoenix_hypervisor.model.problem import Problem
 
 _SECRET = re.compile(
@@ -36,8 +36,9 @@ def _texts(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
             if isinstance(inside, str):
                 if _SECRET.search(key) and not is_unset(inside) and not _HASH.match(inside):
                     yield (*path, key), key
-            else:
+            elif isinstance(inside, CONTAINERS):
                 yield from _texts(inside, (*path, key))
     elif isinstance(value, list):
         for index, inside in enumerate(value):
-            yield from _texts(inside, (*path, index))
+            if isinstance(inside, CONTAINERS):
+                yield from _texts(inside, (*path, index))

@@ -7,6 +7,7 @@ values, so that `age --decrypt -i KEY secrets.json.age` shows the same.
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,15 @@ from phoenix_hypervisor.model.problem import Problem
 FILE = "secrets.json.age"
 
 _BINARY = b"age-encryption.org/"
+_QUOTES_NOTHING = re.compile(
+    r"a (comma|colon) is missing after (this value|the key)|one comma too many"
+    r"|a (key|value) is missing here|this text is not closed on its line|JSON has no comments"
+    r"|text must stand in double quotes|a key must be text in double quotes|the file is empty"
+    r"|the comma before `[\]}]` is one too many|there is more text after the end of the document"
+    r"|the file ends, but the `[\[{]` of line [0-9]+ is not closed"
+    r"|a (comma|colon) must stand here, not `[;=]`"
+    r"|`[\]}]` stands where the `[\[{]` of line [0-9]+ must be closed"
+)
 _ARMORED = b"-----BEGIN AGE ENCRYPTED FILE-----"
 
 
@@ -55,7 +65,8 @@ def read(path: Path, keys: Sequence[Key]) -> dict[str, str]:
     if problems:
         first = problems[0]
         raise SecretsUnreadable(
-            f"what is in {path} is not right: line {first.line}: {first.message}",
+            f"what is in {path} is not right: line {first.line}, column {first.column}: "
+            f"{first.message}",
             hint="`phoenix secrets edit` mends it",
         )
     return values
@@ -111,9 +122,12 @@ def readers(path: Path) -> int:
     return sum(line.startswith((b"-> X25519 ", b"-> ssh-")) for line in head)
 
 
-def parse(text: str) -> tuple[dict[str, str], list[Problem]]:
-    """The secrets in a text, and what is wrong with it: lines and names, never a value."""
-    document = Document(FILE)
+def parse(text: str, where: str = FILE) -> tuple[dict[str, str], list[Problem]]:
+    """The secrets in a text, and what is wrong with it: lines and names, never a value.
+
+    `where` is what problems call the text.
+    """
+    document = Document(where)
     document.take(text)
     problems = [one for one in document.problems if one.severity == "error"]
     if problems:
@@ -142,5 +156,7 @@ def _wrong(name: str, value: Any) -> str:
 
 def _without_values(problem: Problem) -> Problem:
     """The reader's messages may quote the text, of which each part may be secret."""
-    message = f"this is not JSON (column {problem.column})"
+    message = "this is not JSON"
+    if _QUOTES_NOTHING.fullmatch(problem.message):
+        message = f"{message}: {problem.message}"
     return Problem("error", problem.file, problem.line, problem.column, "", message, "")

@@ -12,6 +12,8 @@ from phoenix_hypervisor.config.secrets import files
 from phoenix_hypervisor.model.errors import SecretsUnreadable
 
 FILE = "secrets.recipients"
+_AGE = "age1"
+_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,17 @@ class Recipient:
     name: str
     line: int
     public: Any = field(repr=False)
+
+    @property
+    def label(self) -> str:
+        """Whose it is and which key: one person may have several."""
+        return f"{self.name} ({self._part})" if self.name else self.key
+
+    @property
+    def _part(self) -> str:
+        kind, _, rest = self.key.partition(" ")
+        # All keys of one kind of SSH begin alike (RFC 4253, 6.6): only their ends differ.
+        return f"{kind} …{rest[-_SHOWN:]}" if rest else f"{kind[: _SHOWN + len(_AGE)]}…"
 
 
 def read(path: Path) -> list[Recipient]:

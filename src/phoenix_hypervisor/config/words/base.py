@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
@@ -9,13 +10,16 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 UNSET = ("", "NOT_SET", None)
+CONTAINERS = (dict, list)
+"""What values of a file may lie in."""
 
 
 def is_unset(value: object) -> bool:
     """Whether a value means the same as a key that is left out."""
-    return not isinstance(value, dict | list) and value in UNSET
+    return value in UNSET
 
 
+@lru_cache  # asked for every key of every file, and most come again
 def is_comment(key: object) -> bool:
     """Whether a key is for people only. `$schema` is for their editors."""
     return isinstance(key, str) and (key.startswith(("x-", "_")) or key == "$schema")
@@ -78,7 +82,7 @@ class Note:
 class Words(BaseModel):
     """Base of all words: unknown keys are errors, types are strict, unset values are left out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -217,7 +217,13 @@ class GuestWords(Words):
         None, description="What happens when its node fails; left alone where missing."
     )
     memory_mb: int | None = Field(None, ge=16, le=16_777_216, description="Memory in MiB.")
-    cores: int | None = Field(None, ge=1, le=8192, description="Number of CPU cores.")
+    cores: int | None = Field(
+        None,
+        ge=1,
+        le=8192,
+        description="Number of CPU cores. On Proxmox VE a container may be held to less, by "
+        "`cpulimit=0.5` in `pct_options`.",
+    )
     storage_pool: StorageName | None = Field(None, description="The storage of its disk.")
     mac_address: Mac | None = Field(
         None, description="The MAC address of its network card; made up where missing."

@@ -217,10 +217,10 @@ def _cidr(text: str) -> str:
         hint = f"write the size of its subnet too, such as {address}/24"
         raise wrong(f"`{text}` has no prefix length", hint)
     network = interface.network
-    if network.num_addresses > 2:  # noqa: PLR2004 - /31 and /32 have no such addresses (RFC 3021)
-        if interface.ip == network.network_address:
+    if network.max_prefixlen - network.prefixlen > 1:  # /31 has no such addresses (RFC 3021)
+        if int(interface) == int(network.network_address):
             raise wrong(f"`{text}` is the name of its whole subnet", "choose an address inside it")
-        if interface.version == 4 and interface.ip == network.broadcast_address:  # noqa: PLR2004
+        if interface.version == 4 and int(interface) == int(network.broadcast_address):  # noqa: PLR2004
             raise wrong(f"`{text}` is the broadcast address of its subnet", "choose another one")
     return str(interface)
 

@@ -26,6 +26,7 @@ from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Image, Pool, Target
 from phoenix_hypervisor.model.driver import Held, Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Unsupported
+from phoenix_hypervisor.model.finding import Finding
 from phoenix_hypervisor.model.inventory import Inventory
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
 from phoenix_hypervisor.model.snapshot import Taken
@@ -118,6 +119,15 @@ class IncusDriver:
                     f"({taken}); give the guests another subnet"
                 )
         return found
+
+    async def examine(self, desired: Desired) -> Sequence[Finding]:
+        """Virtual machines of the files, which can't be made here."""
+        machines = [guest.address for guest in desired.guests.values() if guest.kind == "vm"]
+        if not machines:
+            return ()
+        said = f"the files have {', '.join(machines)}, which are not made on incus yet"
+        mend = "phoenix --on sim plan   (rehearses them; they are for proxmox)"
+        return [Finding("virtual machines", False, said, mend)]
 
     def remarks(self, desired: Desired) -> Sequence[str]:
         """What Incus leaves out."""

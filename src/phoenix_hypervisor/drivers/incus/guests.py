@@ -45,13 +45,16 @@ class Guests:
     async def create(self, guest: Guest, desired: Desired, tell: Tell) -> None:
         """Makes it, stopped. Raises `Conflict` where a foreign instance has the name."""
         await self._clear_half_made(guest.address, tell)
-        body = await self._body(guest, desired, tell)
+        body = await self._body(guest, tell)
         await self._volumes.ensure(guest, tell)
         tell("creating")
+        gathering = self._gathering(guest, desired)  # takes a second: meanwhile it is made
         await self._make(guest.address, body)
+        handed = await asyncio.shield(gathering)
         # A clone got its source's keys and devices too: set to exactly what is wanted.
-        await self._replace(guest, body["config"], body["devices"])
-        await self._hand_over(guest, desired, tell)
+        devices = body["devices"] | _shared(handed)
+        await self._replace(guest, body["config"], devices)
+        await self._hand_over(guest, handed, tell)
         if isinstance(guest.source, CloneOf):
             await self._inside.forget_identity(guest.address)
         await self._inside.write_name(guest)
@@ -142,7 +145,7 @@ class Guests:
         asked = {k: v for k, v in instance.config(guest).items() if k.startswith(names.PREFIX)}
         await self._patch(guest.address, asked | marks)
 
-    async def _body(self, guest: Guest, desired: Desired, tell: Tell) -> dict[str, Any]:
+    async def _body(self, guest: Guest, tell: Tell) -> dict[str, Any]:
         marks = {
             names.STACK: self._stack,
             names.ADDRESS: guest.address,
@@ -166,27 +169,18 @@ class Guests:
         else:
             found = await self._images.ensure(guest.source.template, tell)
             body["source"] = {"type": "image", "alias": found.alias}
-        handed = await self._gather(guest, desired)
-        for number, folder in enumerate(handed.folders):
-            body["devices"][f"handover-{number}"] = {
-                "type": "disk",
-                "source": str(folder),
-                "path": str(folder),
-                "readonly": "true",
-            }
         return body
 
-    async def _gather(self, guest: Guest, desired: Desired) -> handover.Handover:
+    def _gathering(self, guest: Guest, desired: Desired) -> asyncio.Task[handover.Handover]:
+        """What the guest is handed over. All guests of a suite wait for the same, so shield it."""
         found = origin(guest, desired)
         task = self._handover.get(found.suite)
         if task is None or (task.done() and (task.cancelled() or task.exception())):
             task = asyncio.ensure_future(handover.collect(found.suite, found.distribution))
             self._handover[found.suite] = task
-        # Others wait for the same: a create that is cancelled must not take it from them.
-        return await asyncio.shield(task)
+        return task
 
-    async def _hand_over(self, guest: Guest, desired: Desired, tell: Tell) -> None:
-        handed = await self._gather(guest, desired)
+    async def _hand_over(self, guest: Guest, handed: handover.Handover, tell: Tell) -> None:
         current, _ = await self._read(guest.address)
         if current["config"].get(names.HANDOVER) == handed.digest:
             return  # came along with the clone
@@ -262,6 +256,19 @@ class Guests:
     ) -> None:
         body = {"action": action, "timeout": limit_s, "force": force, "stateful": False}
         await self._client.send("PUT", _path(address, "state"), body, limit_s=limit_s + 30)
+
+
+def _shared(handed: handover.Handover) -> instance.Devices:
+    """This machine's folders with packages, in the guest at the same place."""
+    return {
+        f"handover-{number}": {
+            "type": "disk",
+            "source": str(folder),
+            "path": str(folder),
+            "readonly": "true",
+        }
+        for number, folder in enumerate(handed.folders)
+    }
 
 
 def _path(address: Address, *more: str) -> str:

@@ -198,7 +198,16 @@ class _Patient:
         facts = doctor_node.read(answer.said().out)
         said = f"{channel.label} gives a shell of root"
         root = Finding(f"root of {node}", True, said)
-        return [root, *doctor_node.findings(node, facts, self._gives_cards(node))]
+        machines = self._has_machines(node)
+        cards = self._gives_cards(node)
+        return [root, *doctor_node.findings(node, facts, cards, has_machines=machines)]
+
+    def _has_machines(self, node: str) -> bool:
+        """Whether the files have a virtual machine on this node."""
+        return any(
+            guest.kind == "vm" and (guest.node or self.seen.node) == node
+            for guest in self.desired.guests.values()
+        )
 
     def _gives_cards(self, node: str) -> bool:
         """Whether the files give a card of this node to a virtual machine."""

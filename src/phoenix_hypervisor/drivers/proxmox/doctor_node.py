@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from phoenix_hypervisor.model.finding import Finding
 
 SCRIPT = r"""
+[ -e /dev/kvm ] && echo "kvm=1"
 echo "groups=$(ls /sys/kernel/iommu_groups 2>/dev/null | wc -l)"
 echo "maker=$(grep -m 1 -o 'GenuineIntel\|AuthenticAMD' /proc/cpuinfo)"
 echo "driver=$(sed -n 's/^NVRM version:.* \([0-9][0-9]*\.[0-9.]*\) .*/\1/p' \
@@ -35,8 +36,16 @@ def read(text: str) -> dict[str, str]:
     return {key: value.strip() for key, mark, value in pairs if mark}
 
 
-def findings(node: str, facts: Mapping[str, str], gives_cards: bool) -> Iterator[Finding]:
-    """IOMMU and NVIDIA. `gives_cards`: the files give a card to a virtual machine there."""
+def findings(
+    node: str, facts: Mapping[str, str], gives_cards: bool, *, has_machines: bool = False
+) -> Iterator[Finding]:
+    """KVM, IOMMU and NVIDIA.
+
+    `gives_cards`: the files give a card to a virtual machine there; `has_machines`: they have one
+    there.
+    """
+    if has_machines:
+        yield _kvm(node, facts)
     cards = {
         key.removeprefix("card."): value for key, value in facts.items() if key.startswith("card.")
     }
@@ -50,6 +59,16 @@ def findings(node: str, facts: Mapping[str, str], gives_cards: bool) -> Iterator
         yield from _nvidia(node, facts, shared)
     if not cards:
         yield Finding(f"NVIDIA on {node}", True, "no card of NVIDIA's")
+
+
+def _kvm(node: str, facts: Mapping[str, str]) -> Finding:
+    what = f"KVM of {node}"
+    if facts.get("kvm") == "1":
+        return Finding(what, True, "/dev/kvm is there")
+    said = "/dev/kvm is not there: virtual machines do not start"
+    module = "kvm_intel" if facts.get("maker") == "GenuineIntel" else "kvm_amd"
+    more = "(VT-x or AMD-V must be on in the firmware; of a nested node, in its own host)"
+    return Finding(what, False, said, f"modprobe {module}   {more}")
 
 
 def _iommu(node: str, facts: Mapping[str, str], gives_cards: bool, has_cards: bool) -> Finding:

@@ -5,7 +5,7 @@ from collections import Counter
 from phoenix_hypervisor.model.change import Change
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.plan.picture.graph import NODE_WORDS, Edge, Graph, Node
-from phoenix_hypervisor.plan.render import seconds
+from phoenix_hypervisor.plan.render import about
 
 
 def of_plan(plan: Plan) -> Graph:
@@ -20,13 +20,13 @@ def of_plan(plan: Plan) -> Graph:
     )
     counts = Counter(node.kind for node in nodes)
     told = ", ".join(f"{count} {NODE_WORDS[kind]}" for kind, count in counts.items())
-    about = f"{told}; about {seconds(plan.estimate_s)}" if nodes else "no changes"
-    return Graph(f"Plan for the stack {plan.stack} on {plan.driver}", about, nodes, edges)
+    told = f"{told}; {about(plan.estimate_s)}" if nodes else "no changes"
+    return Graph(f"Plan for the stack {plan.stack} on {plan.driver}", told, nodes, edges)
 
 
 def _change(change: Change) -> Node:
     name = f"{change.action.symbol} {change.action.value} {change.address}"
     steps = " → ".join(step.name for step in change.steps)
-    about = f"{NODE_WORDS[change.impact.value]}, about {seconds(change.estimate_s)}"
-    lines = tuple(line for line in (change.name, steps, about) if line)
+    cost = f"{NODE_WORDS[change.impact.value]}, {about(change.estimate_s)}"
+    lines = tuple(line for line in (change.name, steps, cost) if line)
     return Node(change.address, change.impact.value, name, lines)

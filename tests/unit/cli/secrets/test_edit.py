@@ -53,7 +53,16 @@ def test_edit_leaves_nothing_behind(ready: Phoenix, tmp_path: Path) -> None:
     ("script", "told"),
     [
         ("sys.exit(3)", "ended with 3"),
-        ('open(path, "w").write(text.replace(":", ";"))', ":2:"),
+        ('open(path, "w").write(text.replace(":", ";"))', "the edited text:2:"),
+        ('open(path, "w").write(text.replace("REDIS", "RE,DIS"))', "the edited text:2:2: error:"),
+        (
+            'open(path, "w").write(text.replace("}", \', "NEW": "x"\\n\'))',
+            "the file ends, but the `{` of line 1 is not closed",
+        ),
+        (
+            'open(path, "w").write(text.replace("}", \'"NEW": "x"}\'))',
+            "a comma is missing after this value",
+        ),
         ('open(path, "w").write(text.replace("REDIS", "1 B"))', "a name is of letters"),
         ('open(path, "wb").write(b"\\xff")', "can't be read as text"),
         ("os.unlink(path)", "can't be read as text"),
@@ -69,6 +78,29 @@ def test_an_edit_that_goes_wrong_changes_nothing(
     assert (said.status, told in said.err) == (1, True), said.err
     assert (folder / "secrets.json.age").read_bytes() == before
     assert not Path(place.read_text().split()[0]).parent.exists()
+    if "the edited text" in said.err:
+        assert "nothing was changed\nhint: the edit is not kept" in said.err
+
+
+def test_on_a_terminal_a_mistake_can_be_mended_where_it_is(ready: Phoenix, tmp_path: Path) -> None:
+    """The second time the editor has what was typed in before, not what was there at first."""
+    ready("secrets", "set", "REDIS", stdin=VALUE.encode())
+    slip = (
+        "text = open(path).read()\n"
+        "if 'NEW' not in text:\n"
+        "    open(path, 'w').write(text.replace('}', '\"NEW\": \"typed in\"}'))\n"
+        "else:\n"
+        "    open(path, 'w').write(text.replace('\"NEW\"', ',\"NEW\"'))"
+    )
+    edit = OnTerminal(_editor(tmp_path, slip))
+    edit.until("edit again?")
+    assert "the edited text:2:" in edit.said
+    assert "a comma is missing after this value" in edit.said
+    assert "typed in" not in edit.said
+    assert VALUE not in edit.said
+    edit.type("y\n")
+    assert edit.status() == 0, edit.said
+    assert ready("secrets", "show", "NEW", "--reveal").out == "typed in\n"
 
 
 def test_an_editor_that_is_none(ready: Phoenix) -> None:

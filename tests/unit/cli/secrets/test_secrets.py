@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from tests.support.secretcli import PHOENIX, VALUE, Phoenix
 
+from phoenix_hypervisor.config.secrets import keys, recipients
+from phoenix_hypervisor.config.secrets.recipients import Recipient
+
 
 def _changes(phoenix: Phoenix) -> list[str]:
     return [change["address"] for change in phoenix("--json", "plan").json["changes"]]
@@ -214,3 +217,23 @@ def test_a_key_that_was_put_into_the_environment_is_never_told(
     said = ready("secrets", "list", PHOENIX_AGE_IDENTITY=f"x {key}")
     assert said.status == 1
     assert key not in said.out + said.err
+
+
+def test_two_keys_of_one_person_can_be_told_apart(ready: Phoenix, folder: Path) -> None:
+    ready("secrets", "set", "REDIS", stdin=VALUE.encode())
+    path = folder / "secrets.recipients"
+    (mine,) = recipients.read(path)
+    path.write_text(f"{path.read_text()}\n# {mine.name}\n{keys.make()[1].public}\n")
+    (line,) = [one for one in ready("secrets", "list").out.splitlines() if one.startswith("the ne")]
+    told = line.partition(": ")[2]
+    first, second = told.split(", ")
+    assert first == f"{mine.name} ({mine.key[:12]}…)"
+    assert second.startswith(f"{mine.name} (age1")
+    assert second != first
+    assert f"encrypted for: {told}" in ready("secrets", "rotate", "--keep-key").out
+
+
+def test_keys_of_ssh_begin_alike_so_their_end_is_shown() -> None:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMADEUPKEY"
+    assert Recipient(key, "ada", 1, None).label == "ada (ssh-ed25519 …ADEUPKEY)"
+    assert Recipient(key, "", 1, None).label == key

@@ -40,14 +40,17 @@ async def test_a_gathering_that_fails_or_is_cancelled_spoils_no_other(
         return Handover({"/etc/pip.conf": suite.encode()}, ())
 
     monkeypatch.setattr(handover, "collect", collect)
-    folder = desired(WEB)
+
+    async def gather() -> Handover:
+        return await asyncio.shield(made._gathering(WEB, desired(WEB)))
+
     with pytest.raises(OSError, match="no such file"):
-        await made._gather(WEB, folder)
-    first, second = (asyncio.create_task(made._gather(WEB, folder)) for _ in range(2))
+        await gather()
+    first, second = (asyncio.create_task(gather()) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     assert (await second).files == {"/etc/pip.conf": b"trixie"}
-    assert await made._gather(WEB, folder) == await second
+    assert await gather() == await second
     assert (calls, first.cancelled()) == (2, True)
 
 

@@ -47,6 +47,24 @@ def test_the_command_for_grub_adds_the_words() -> None:
     assert done.stdout == 'GRUB_CMDLINE_LINUX="intel_iommu=on iommu=pt quiet"\n'
 
 
+@pytest.mark.parametrize(
+    ("facts", "severity", "words"),
+    [
+        ({"kvm": "1"}, "ok", ""),
+        ({"maker": "GenuineIntel"}, "error", "modprobe kvm_intel"),
+        ({"maker": "AuthenticAMD"}, "error", "modprobe kvm_amd"),
+    ],
+)
+def test_kvm_is_asked_for_only_where_there_are_machines(
+    facts: dict[str, str], severity: str, words: str
+) -> None:
+    kvm = next(iter(doctor_node.findings("pve1", facts, gives_cards=False, has_machines=True)))
+    assert (kvm.what, kvm.severity) == ("KVM of pve1", severity)
+    assert words in kvm.mend
+    without = doctor_node.findings("pve1", facts, gives_cards=False)
+    assert not any(one.what.startswith("KVM") for one in without)
+
+
 def test_nvidia() -> None:
     assert told(INTEL | CARD)[1][0] == "warning"
     driver = INTEL | CARD | {"driver": "570.86.15"}

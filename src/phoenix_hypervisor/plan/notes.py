@@ -1,0 +1,83 @@
+"""What a plan should not pass over in silence, though it refuses nothing for it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.change import Action, Change
+from phoenix_hypervisor.model.desired import Desired, Nic
+from phoenix_hypervisor.model.observed import Observed, SeenGuest
+
+_Holder = tuple[SeenGuest, frozenset[str]]
+"""A guest that keeps an address, and the bridges that it is known to be plugged into."""
+
+
+def notes(
+    part: Desired, desired: Desired, observed: Observed, changes: Sequence[Change]
+) -> Iterator[str]:
+    """`part` is what of `desired` is planned."""
+    yield from _unplugged(part, changes)
+    deleted = {change.address for change in changes if change.action is Action.DELETE}
+    staying = [
+        seen
+        for address, seen in observed.guests.items()
+        if address not in desired.guests and address not in deleted
+    ]
+    if staying:
+        yield from _taken(part, staying)
+
+
+def _unplugged(desired: Desired, changes: Sequence[Change]) -> Iterator[str]:
+    """Only of guests that are made now: who wants one without a card reads it once."""
+    bare = [
+        change.address
+        for change in changes
+        if change.action is Action.CREATE
+        and (guest := desired.guests.get(change.address)) is not None
+        and not guest.nics
+    ]
+    if bare:
+        have = "has no `network_config`, and so" if len(bare) == 1 else "have no `network_config`:"
+        yield f"{', '.join(bare)} {have} no network card is made"
+
+
+def _taken(desired: Desired, staying: Iterable[SeenGuest]) -> Iterator[str]:
+    """Addresses that the files give to a guest, and that another one on the target keeps."""
+    holders: dict[str, list[_Holder]] = {}
+    for seen in staying:
+        bridges = frozenset(
+            str(value)
+            for path, value in seen.fields.items()
+            if path.startswith("network.") and path.endswith(".bridge")
+        )
+        for address in _addresses(seen):
+            holders.setdefault(address, []).append((seen, bridges))
+    if not holders:
+        return
+    for guest in desired.guests.values():
+        for nic in guest.nics:
+            for seen, bridges in holders.get(_bare(nic.address), ()):
+                if not bridges or nic.bridge in bridges:
+                    yield _clash(guest.address, nic, seen, desired.stack)
+
+
+def _addresses(seen: SeenGuest) -> set[str]:
+    """Those that it has now, and those that it is to have once it runs."""
+    told = {
+        _bare(value)
+        for path, value in seen.fields.items()
+        if path.startswith("network.") and path.endswith(".address")
+    }
+    return {*seen.addresses, *told} - {"", "dhcp"}
+
+
+def _bare(address: object) -> str:
+    return address.partition("/")[0] if isinstance(address, str) else ""
+
+
+def _clash(address: Address, nic: Nic, seen: SeenGuest, stack: str) -> str:
+    name = f" ({seen.name})" if seen.name else ""
+    whose = "which the files no longer name" if seen.stack == stack else "which is not managed here"
+    return (
+        f"{address}: the address {_bare(nic.address)} is taken by {seen.address}{name}, {whose}: "
+        "where both run, neither is reached for sure; choose another one, or remove that guest"
+    )
