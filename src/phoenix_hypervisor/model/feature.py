@@ -12,7 +12,9 @@ from phoenix_hypervisor.model.errors import SecretMissing
 if TYPE_CHECKING:
     from phoenix_hypervisor.model.address import Address
     from phoenix_hypervisor.model.desired import Desired, Guest
+    from phoenix_hypervisor.model.gpu import Claim
     from phoenix_hypervisor.model.secret import Secret
+    from phoenix_hypervisor.model.serving import Engine
 
 
 class FeatureOptions(BaseModel):
@@ -109,6 +111,14 @@ class Feature(Generic[OptionsT]):
 
     def checks(self, options: OptionsT, guest: "Guest") -> Sequence[Mapping[str, Any]]:
         """Checks that prove the feature, in the words of the files: `{"http": {"port": 80}}`."""
+        return ()
+
+    def engines(self, options: OptionsT, guest: "Guest", desired: "Desired") -> Sequence["Engine"]:
+        """The model servers that it runs, for proxies, firewalls, checks and benchmarks."""
+        return ()
+
+    def claims(self, options: OptionsT, guest: "Guest", desired: "Desired") -> Sequence["Claim"]:
+        """What it asks of the guest's graphics cards."""
         return ()
 
     def deploy(self, options: OptionsT, inside: Inside) -> None:
