@@ -1,8 +1,8 @@
 """Lets pyinfra speak through our persistent shell instead of starting a process per command."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from pyinfra.api.command import QuoteString, StringCommand
@@ -13,7 +13,8 @@ from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
 
 from phoenix_hypervisor.configure.lines import WholeLines
-from phoenix_hypervisor.model.errors import PhoenixError, TimedOut
+from phoenix_hypervisor.configure.units import READ_AGAIN, Units
+from phoenix_hypervisor.model.errors import ConfigureFailed, PhoenixError, TimedOut
 from phoenix_hypervisor.shell import Shell
 from phoenix_hypervisor.shell.answer import text
 from phoenix_hypervisor.shell.shell import Output
@@ -52,6 +53,24 @@ class Link:
     tell: Callable[[str], None] = _nobody
     last: Ran | None = None
     changes: int = 0
+    units: Units = field(default_factory=Units)
+    answers: dict[str, tuple[bool, CommandOutput]] | None = None
+    """What was asked in the operation that runs, since it last changed something. pyinfra asks
+    some questions twice. None between operations: there a feature may wait for an answer."""
+
+    def changed(self) -> None:
+        """Something is changed: what was answered before may not hold any more."""
+        self.changes += 1
+        if self.answers:
+            self.answers.clear()
+
+    def settle(self) -> None:
+        """Lets systemd read its units if it has to. Raises `ConfigureFailed`, and as `Shell`."""
+        if self.units.owed:
+            self.units.owed = False
+            answer = self.shell.run(READ_AGAIN, timeout_s=self.remaining())
+            if not answer.ok:
+                raise ConfigureFailed(f"{READ_AGAIN} failed", detail=answer.words())
 
 
 class ShellConnector(BaseConnector):
@@ -80,6 +99,25 @@ class ShellConnector(BaseConnector):
         Raises the builtin TimeoutError where the operation's own `_timeout` is over, since
         pyinfra counts that as the operation's failure (and may retry or ignore it).
         """
+        raw = command.get_raw_value() if isinstance(command, StringCommand) else command
+        if print_output:
+            self._link.changed()
+            *first, last = self._link.units.instead(raw)
+            for each in first:
+                done = self._ask_or_do(each, {}, tell=True)
+                if not done[0]:
+                    return done
+            return self._ask_or_do(command if last == raw else last, arguments, tell=True)
+        asked = repr((raw, sorted(arguments.items())))
+        answers = {} if self._link.answers is None else self._link.answers
+        if asked not in answers:
+            answers[asked] = self._ask_or_do(command, arguments, tell=False)
+        return answers[asked]
+
+    def _ask_or_do(
+        self, command: StringCommand | str, given: Mapping[str, Any], *, tell: bool
+    ) -> tuple[bool, CommandOutput]:
+        arguments = dict(given)
         arguments.pop("_get_pty", None)
         limit = arguments.pop("_timeout", None)
         codes = arguments.pop("_success_exit_codes", None) or (0,)
@@ -87,17 +125,15 @@ class ShellConnector(BaseConnector):
         if not isinstance(command, StringCommand):
             command = StringCommand(command)
         lines: list[OutputLine] = []
-        tell = WholeLines(self._link.tell)
+        told = WholeLines(self._link.tell)
 
         def on_line(output: Output, line: bytes) -> None:
             lines.append(OutputLine(f"std{output}", text(line)))
-            if print_output:
-                tell(output, line)
+            if tell and not self._link.units.concerns(line):
+                told(output, line)
 
         status = self._run(command, arguments, limit, data, on_line)
         self._link.last = Ran(str(command), status, _last(line.line for line in lines))
-        if print_output:
-            self._link.changes += 1
         return status in codes, CommandOutput(lines)
 
     def _run(
@@ -142,7 +178,7 @@ class ShellConnector(BaseConnector):
         """Uploads a file. A new one that holds a secret is for its owner only, until an
         operation's `mode` says otherwise.
         """
-        self._link.changes += 1
+        self._link.changed()
         with get_file_io(filename_or_io) as opened:
             source = binary(opened)
             if any(map(arguments.get, _OTHER_USER)):

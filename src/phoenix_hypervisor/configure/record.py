@@ -10,6 +10,7 @@ from phoenix_hypervisor.shell import Shell
 
 FOLDER = "/var/lib/phoenix"
 _FILE = f"{FOLDER}/applied.json"
+_LOOK = f"cat {_FILE} 2>/dev/null"
 _S = 30.0
 
 
@@ -38,13 +39,16 @@ class Record:
 
         Makes the folder that the record and the application script lie in.
         """
-        shell.run(f"mkdir -p -m 700 {FOLDER}", timeout_s=_S)
-        return cls.look(shell)
+        return cls._of(shell, f"mkdir -p -m 700 {FOLDER}; {_LOOK}")
 
     @classmethod
     def look(cls, shell: Shell) -> "Record | None":
         """The same, and changes nothing."""
-        answer = shell.run(f"cat {_FILE} 2>/dev/null", timeout_s=_S)
+        return cls._of(shell, _LOOK)
+
+    @classmethod
+    def _of(cls, shell: Shell, look: str) -> "Record | None":
+        answer = shell.run(look, timeout_s=_S)
         try:
             data = json.loads(answer.out)
         except ValueError:

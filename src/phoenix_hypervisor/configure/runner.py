@@ -77,8 +77,7 @@ class Configurator:
         self._context = multiprocessing.get_context("forkserver")
 
     async def __aenter__(self) -> Self:
-        _keep_together()
-        self._context.set_forkserver_preload(["phoenix_hypervisor.configure.preload", *_loaded()])
+        self._prepare()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -154,8 +153,16 @@ class Configurator:
                 await asyncio.to_thread(worker.join)  # it was killed: only the kernel is waited for
 
     async def warm(self) -> None:
-        """Starts the fork server, which imports all that workers need while others still wait."""
+        """Starts the fork server, which imports all that workers need while others still wait.
+
+        May come before the context is entered.
+        """
+        self._prepare()
         await asyncio.to_thread(forkserver.ensure_running)
+
+    def _prepare(self) -> None:
+        _keep_together()
+        self._context.set_forkserver_preload(["phoenix_hypervisor.configure.preload", *_loaded()])
 
     async def _start(self, worker: ForkServerProcess) -> None:
         """Starts it in a thread, since the first start waits for the fork server's imports."""

@@ -5,6 +5,7 @@ pyinfra's own way is to call everything first and execute afterwards. There, wha
 at the moment it is asked for.
 """
 
+import contextlib
 import logging
 import traceback
 from collections import deque
@@ -21,7 +22,7 @@ from phoenix_hypervisor.configure import quick_facts
 from phoenix_hypervisor.configure.connector import LINK, Link, Ran, ShellConnector
 from phoenix_hypervisor.configure.job import FeatureTask
 from phoenix_hypervisor.configure.looking import LookingConnector, Operation, only_look
-from phoenix_hypervisor.model.errors import ConfigureFailed, PhoenixError, TimedOut
+from phoenix_hypervisor.model.errors import ConfigureFailed, PhoenixError, TimedOut, Unreachable
 
 _KEPT_LOG_LINES = 20
 _COMMAND_CHARS = 500
@@ -136,7 +137,7 @@ class Session:
         self._link.last = None
         self._log.lines.clear()
         try:
-            task.feature.deploy(task.options, task.inside)
+            self._deploy(task)
         except NestedOperationError as error:
             operation, ran = self._failed or (self._operation, self._link.last)
             raise self._failure(operation, ran) from error
@@ -161,15 +162,30 @@ class Session:
                 detail=traceback.format_exc(),
             ) from error
 
+    def _deploy(self, task: FeatureTask) -> None:
+        try:
+            task.feature.deploy(task.options, task.inside)
+        except Unreachable:
+            raise  # the next run finds that this one was broken off
+        except Exception:
+            with contextlib.suppress(PhoenixError):  # the first error is the one to be told
+                self._link.settle()
+            raise
+        finally:
+            self._link.answers = None
+        self._link.settle()
+
     def operation_started(self, name: str) -> None:
         """An operation begins."""
         self._operation = name
         self._changes_before = self._link.changes
         self._link.last = None
+        self._link.answers = {}
         self._tell(f"{self._task}: {name}")
 
     def operation_done(self) -> None:
         """It succeeded."""
+        self._link.answers = None
         if self._link.changes > self._changes_before:
             self.changed += 1
             self._tell(f"{self._task}: {self._operation}: changed")
@@ -177,6 +193,7 @@ class Session:
 
     def operation_failed(self, name: str) -> None:
         """It failed; pyinfra may still be told to ignore that."""
+        self._link.answers = None
         self._failed = (name, self._link.last)
 
     def _output(self, line: str) -> None:

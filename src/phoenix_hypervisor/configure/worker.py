@@ -26,6 +26,7 @@ from phoenix_hypervisor.configure.job import (
 from phoenix_hypervisor.configure.lines import WholeLines
 from phoenix_hypervisor.configure.record import FOLDER, Record
 from phoenix_hypervisor.configure.session import Session
+from phoenix_hypervisor.configure.units import READ_AGAIN_IF_THERE
 from phoenix_hypervisor.model.drift import GuestDrift
 from phoenix_hypervisor.model.errors import ConfigureFailed, PhoenixError, TimedOut, Unreachable
 from phoenix_hypervisor.model.redact import Redactor
@@ -163,6 +164,7 @@ class _Work:
                 else "nothing runs"
             )
             self._find(f"run {broken_off} was broken off here; {left}")
+            self._shell.run(READ_AGAIN_IF_THERE, timeout_s=self._remaining())
         record = Record.read(self._shell) or Record(job.address)
         renewed = record.address != job.address
         if renewed:

@@ -11,22 +11,24 @@ from collections.abc import Sequence
 _SCRIPT = r"""
 mark=%(mark)s
 marked() { grep -lszxE -e "$mark" /proc/[0-9]*/environ 2>/dev/null | tr -dc '0-9\n'; }
-session() {
+groups() {
   read -r _stat 2>/dev/null </proc/$1/stat || return 1
   set -- ${_stat##*) }
-  _sid=$4
+  _gid=$3 _sid=$4
   [ "$1" != Z ]
 }
-sids=' '
-if [ %(sessions)s = 1 ]; then
-  for p in $(marked); do session $p && [ "$_sid" = "$p" ] && sids="$sids$p "; done
+led=' '
+if [ %(groups)s = 1 ]; then
+  for p in $(marked); do
+    groups $p && if [ $_gid = $p ] || [ $_sid = $p ]; then led="$led$p "; fi
+  done
 fi
 all() {
   marked
-  [ "$sids" = ' ' ] && return
+  [ "$led" = ' ' ] && return
   for d in /proc/[0-9]*; do
-    session ${d#/proc/} || continue
-    case $sids in *" $_sid "*) echo ${d#/proc/} ;; esac
+    groups ${d#/proc/} || continue
+    case $led in *" $_gid "*|*" $_sid "*) echo ${d#/proc/} ;; esac
   done
 }
 told=' '
@@ -58,19 +60,20 @@ def ending(
     variable: str,
     values: Sequence[str],
     *,
-    sessions: bool = False,
+    groups: bool = False,
     at_once: bool = False,
 ) -> str:
     """A script that ends all processes started with `variable` as one of `values`.
 
-    TERM first, after 3 s KILL; `at_once`: KILL. `sessions`: also those that dropped their
-    environment (`sudo`, `su -`) but still are in a session which a marked process leads. It prints
-    the name of each ended process on a line, and exits 1 if some are still there after 8 s.
+    TERM first, after 3 s KILL; `at_once`: KILL. `groups`: also those that dropped their
+    environment (`sudo`, `su -`) but still are in a process group or session which a marked process
+    leads. It prints the name of each ended process on a line, and exits 1 if some are still there
+    after 8 s.
     """
     wanted = "|".join(_SPECIAL.sub(r"\\\g<0>", value) for value in values)
     return _SCRIPT % {
         "mark": shlex.quote(f"{variable}=({wanted})"),
-        "sessions": int(sessions),
+        "groups": int(groups),
         "patience": 0 if at_once else 30,
         "limit": 80,
     }

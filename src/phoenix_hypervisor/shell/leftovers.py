@@ -29,11 +29,11 @@ def take_over(shell: Shell, run_id: str) -> tuple[str | None, Sequence[str]]:
     none was) and the names of its processes that were ended. Processes without that id are not
     touched. Raises what `Shell` raises.
     """
-    old = shell.run(f"cat {RUN_FILE} 2>/dev/null", timeout_s=_S).said().out.strip()
+    look = f"mkdir -p -m 700 {RUN_FILE.rpartition('/')[0]}; cat {RUN_FILE} 2>/dev/null"
+    old = shell.run(look, timeout_s=_S).said().out.strip()
     ended: Sequence[str] = ()
     if old and old != run_id:
         ended = shell.end_marked(RUN_ENV, old)
-    shell.run(f"mkdir -p -m 700 {RUN_FILE.rpartition('/')[0]}", timeout_s=_S)
     shell.put(run_id.encode(), RUN_FILE, mode=0o600, timeout_s=_S)
     return (old if old != run_id else None) or None, ended
 

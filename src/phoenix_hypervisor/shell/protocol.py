@@ -18,10 +18,6 @@ COMMAND_ENV = "PHOENIX_COMMAND"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
-# The command's shell tells its process id (= session = process group), then takes the outputs
-# that the persistent shell keeps as 8 and 9.
-_INNER = "echo $$; exec >&8 2>&9 8>&- 9>&-; . /dev/fd/3"
-
 
 def exports(env: Mapping[str, str]) -> str:
     """A line that sets environment variables. Raises ValueError for a name that is none."""
@@ -36,13 +32,47 @@ def greeting(env: Mapping[str, str], token: str) -> bytes:
 
     It is replaced by one that was *started* with `env`: only what a process was started with can
     be seen in /proc. The answer is awaited before anything else is sent, since the first shell
-    reads ahead.
+    reads ahead. `bash` is preferred for the one that is kept, since it can give a command a
+    process group without another program's help; a command's own shell is `sh` in any case.
     """
-    return f"{exports(env)} printf %s {token}; exec sh\n".encode()
+    kept = "if command -v bash >/dev/null 2>&1; then exec bash --posix; else exec sh; fi"
+    return f"{exports(env)} printf %s {token}; {kept}\n".encode()
 
 
-PREPARE = b"exec 8>&1 9>&2; if command -v setsid >/dev/null 2>&1; then _x=setsid; else _x=; fi\n"
-"""The second line: keeps the outputs as 8 and 9, and asks once whether `setsid` is there."""
+# What the persistent shell knows. `_run ID` starts a command whose text is on descriptor 3, waits,
+# and keeps its status and its process id, which is its process group's as well; `_end MARK` tells
+# of it. A command's outputs are those that are kept as 8 and 9.
+#
+# Bash makes a group for each background job, in a subshell when asked again. Elsewhere `setsid`
+# does, which costs as much as starting the command's shell; the process id comes back through the
+# substitution, since a background job would ignore SIGINT there. Bash before 5.1 would keep each
+# here-document in a file: there `sh` is kept. (Bash has not read ahead, so that it gets the rest.)
+PREPARE = r"""case $BASH_VERSION in [1-4].*|5.0.*) exec sh ;; esac
+exec 8>&1 9>&2 2>/dev/null
+_inner='echo $$; exec >&8 2>&9 8>&- 9>&-; . /dev/fd/3'
+_group=1
+if [ -n "$BASH_VERSION" ]; then
+_run() {
+set -m
+ENV=$1 sh -c '. /dev/fd/3' sh <&0 >&8 2>&9 8>&- 9>&- &
+_p=$!
+wait $_p
+_s=$?
+}
+elif command -v setsid >/dev/null; then
+_run() { _p=$(ENV=$1 setsid sh -c "$_inner" sh); _s=$?; }
+else
+_run() { _p=$(ENV=$1 sh -c "$_inner" sh); _s=$?; }
+_group=
+fi
+_end() {
+_l=0
+if [ -n "$_group" ] && kill -s 0 -- "-$_p"; then _l=1; fi
+printf '%s> %s %s\n' $1 $_s $_l >&8
+printf '%s>' $1 >&9
+}
+""".replace("ENV", COMMAND_ENV).encode()
+"""The second thing that is written: it keeps the outputs and makes both functions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +100,15 @@ class Command:
         body = f"exec 3<&-; {exports(self.env)}{self.script}"
         if "\0" in body:
             raise ValueError("a script can't hold a NUL byte")
-        run = (
-            f"_p=$({COMMAND_ENV}={self.id} $_x sh -c '{_INNER}' sh"
-            f" 3<<'{self.mark}'{' </dev/null' if self.stdin_size is None else ''}\n"
-            f"{body}\n{self.mark}\n)\n"
-            "_s=$?; _l=0\n"
-            # Still somebody in the process group: a background process that may write on.
-            'if [ -n "$_x" ] && kill -s 0 -- "-$_p" 2>/dev/null; then _l=1; fi\n'
-        )
-        begin, end = self.begin.decode(), self.end.decode()
-        last = f"printf '%s %s %s\\n' '{end}' $_s $_l >&8; printf %s '{end}' >&9\n"
+        run = f"_run {self.id} 3<<'{self.mark}'"
+        text, end = f"\n{body}\n{self.mark}\n", f"_end {self.mark}\n"
         if self.stdin_size is None:
-            return (run + last).encode()
+            return f"{run} </dev/null{text}{end}".encode()
+        begin = self.begin.decode()
         first = f"printf %s '{begin}' >&8; printf %s '{begin}' >&9\n"
         # What the command leaves unread is read off, or it would be taken for the next command.
-        run = f"head -c {self.stdin_size} | {{\n{run}cat >/dev/null\n{last}}}\n"
-        return (first + run).encode()
+        rest = f"head -c {self.stdin_size} | {{\n{run}{text}cat >/dev/null\n{end}}}\n"
+        return (first + rest).encode()
 
 
 def without_marks(data: bytes) -> bytes:

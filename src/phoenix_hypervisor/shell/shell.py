@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import secrets
 import shlex
 import threading
 import time
@@ -22,6 +23,8 @@ OnLine = Callable[[Output, bytes], None]
 _BLOCK = 1 << 16
 LONGEST_LINE = 1 << 16
 """Bytes; a longer line is given out in parts."""
+_SHORT = 4096
+"""Bytes of a file that is written by the script itself; bash reads that byte by byte."""
 _AFTER_END_S = 3.0
 _MISSING = 44
 
@@ -131,14 +134,18 @@ class Shell:
         A symbolic link is followed. A file object is read from its beginning. Raises `PhoenixError`
         with the guest's words if it can't be written, and what `run` raises.
         """
+        data, text = _short_text(data)
         size, _ = _blocks(data)
         script = _PUT % {
-            "size": size or 0,
             "path": shlex.quote(path),
+            "new": f".phoenix.{secrets.token_hex(8)}",
             "mode": "" if mode is None else f"{mode:o}",
             "new_mode": f"{new_mode:o}",
+            "write": _WRITE_INPUT % (size or 0)
+            if text is None
+            else _WRITE_TEXT % shlex.quote(text),
         }
-        answer = self.run(script, timeout_s=timeout_s, stdin=data)
+        answer = self.run(script, timeout_s=timeout_s, stdin=data if text is None else b"")
         if not answer.ok:
             raise PhoenixError(f"{self.name}: can't write {path}: {answer.words()}")
 
@@ -157,12 +164,12 @@ class Shell:
             raise PhoenixError(f"{self.name}: can't read {path}: {answer.words()}")
         return answer.out
 
-    def end_marked(self, variable: str, *values: str, sessions: bool = False) -> Sequence[str]:
+    def end_marked(self, variable: str, *values: str, groups: bool = False) -> Sequence[str]:
         """Ends the processes there that were started with `variable` as one of these values.
 
         Gives their names. Raises `PhoenixError` if some can't be ended.
         """
-        script = ending.ending(variable, values, sessions=sessions)
+        script = ending.ending(variable, values, groups=groups)
         answer = self.run(script, timeout_s=ending.LIMIT_S)
         names = answer.said().out.split()
         if not answer.ok:
@@ -235,7 +242,7 @@ class Shell:
     def _end_inside(self, command: Command) -> bool:
         """Ends a command with all it started, through a second shell; whether that worked."""
         with contextlib.suppress(PhoenixError), Shell(self._way_in, open_s=10.0) as second:
-            second.end_marked(COMMAND_ENV, command.id, sessions=True)
+            second.end_marked(COMMAND_ENV, command.id, groups=True)
             return True
         return False
 
@@ -284,6 +291,21 @@ class _Collect:
         return Answer(status, self._kept["out"].value(), self._kept["err"].value())
 
 
+def _short_text(data: bytes | BinaryIO) -> tuple[bytes | BinaryIO, str | None]:
+    """The data and, of a short text, the text: that can be told in a script."""
+    if not isinstance(data, bytes):
+        if data.seek(0, io.SEEK_END) > _SHORT:
+            return data, None
+        data.seek(0)
+        data = data.read()
+    if len(data) > _SHORT or b"\0" in data:
+        return data, None
+    try:
+        return data, data.decode()
+    except UnicodeDecodeError:
+        return data, None
+
+
 def _blocks(stdin: bytes | BinaryIO) -> tuple[int | None, Iterator[bytes]]:
     """The input's size (None: no input) and its blocks."""
     if isinstance(stdin, bytes):
@@ -302,21 +324,27 @@ def _read(stdin: BinaryIO, size: int) -> Iterator[bytes]:
         yield block
 
 
-# The new file is made beside the old one, unreadable for others until it has its owner and mode.
+# The new file is made beside the old one, by nobody else (`set -C`) and unreadable for others
+# until it has its owner and mode. Builtins do what they can: each program costs a millisecond.
 _PUT = r"""
 path=%(path)s mode=%(mode)s
 if [ -L "$path" ]; then path=$(readlink -f "$path") || exit 1; fi
 if [ -d "$path" ]; then echo "$path is a folder" >&2; exit 1; fi
-case $path in */*) dir=${path%%/*}; [ -n "$dir" ] || dir=/ ;; *) dir=. ;; esac
-new=$(mktemp "$dir/.phoenix.XXXXXX") || exit 1
+case $path in */*) new=${path%%/*}/%(new)s ;; *) new=./%(new)s ;; esac
 trap 'trap "" HUP INT PIPE TERM; rm -f "$new"' EXIT
 trap 'exit 1' HUP INT PIPE TERM
-cat >"$new" || exit 1
-if [ "$(wc -c <"$new")" -ne %(size)d ]; then echo "the transfer broke off" >&2; exit 1; fi
-if [ -n "$mode" ]; then chmod "$mode" "$new" || exit 1
-elif [ -e "$path" ]; then chmod "$(stat -c %%a "$path")" "$new" || exit 1
-else chmod %(new_mode)s "$new" || exit 1
+umask 077
+set -C
+%(write)s
+if [ -e "$path" ]; then
+  if ! { [ -O "$path" ] && [ -G "$path" ] && [ -G "$new" ]; }; then
+    chown "$(stat -c %%u:%%g "$path")" "$new" || exit 1
+  fi
+  if [ -z "$mode" ]; then mode=$(stat -c %%a "$path") || exit 1; fi
 fi
-if [ -e "$path" ]; then chown "$(stat -c %%u:%%g "$path")" "$new" || exit 1; fi
-mv -f "$new" "$path"
+chmod "${mode:-%(new_mode)s}" "$new" && mv -f "$new" "$path" || exit 1
+trap - EXIT
 """
+_WRITE_TEXT = """printf %%s %s >"$new" || exit 1"""
+_WRITE_INPUT = """cat >"$new" || exit 1
+if [ "$(wc -c <"$new")" -ne %d ]; then echo "the transfer broke off" >&2; exit 1; fi"""

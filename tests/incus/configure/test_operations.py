@@ -30,6 +30,8 @@ def test_operations_run_once_and_the_second_run_does_nothing(
         "active",
         "enabled",
     ]
+    assert "probe.service" in bench.inside("systemctl show --property Wants multi-user.target")
+    assert bench.inside("systemctl show --property NeedDaemonReload probe").endswith("=no\n")
     assert "probe: Write" in bench.told
     assert "probe: Write: changed" in bench.told
     assert "probe: Command: working hard" in bench.told

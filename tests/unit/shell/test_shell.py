@@ -287,14 +287,39 @@ def test_other_shells(program: str) -> None:
         assert shell.run("cat", timeout_s=S, stdin=b"\0").out == b"\0"
 
 
-def test_without_setsid(tmp_path: Path) -> None:
-    for name in ("sh", "head", "cat", "sleep", "grep", "tr", "sort"):
+_USED = ("sh", "head", "cat", "sleep", "grep", "tr", "sort", "env", "true")
+
+
+def with_only(folder: Path, *programs: str) -> Shell:
+    """A shell that finds only these programs and what the shell itself needs."""
+    for name in (*_USED, *programs):
         found = subprocess.run(["which", name], capture_output=True, text=True, check=True)
-        (tmp_path / name).symlink_to(found.stdout.strip())
-    with Shell(["env", f"PATH={tmp_path}", "sh"]) as shell:
-        assert shell.run("command -v setsid", timeout_s=S).status != 0
+        (folder / name).symlink_to(found.stdout.strip())
+    return Shell(["env", f"PATH={folder}", "sh"])
+
+
+def test_without_bash_and_setsid(tmp_path: Path) -> None:
+    with with_only(tmp_path) as shell:
+        assert shell.run("command -v setsid || command -v bash", timeout_s=S).status != 0
         assert shell.run("cat; exit 3", timeout_s=S, stdin=b"x").status == 3
         assert shell.run("sleep 0.2 & exit 4", timeout_s=S).status == 4
+
+
+@pytest.mark.parametrize("maker", ["bash", "setsid"])
+def test_each_command_has_a_process_group_of_its_own(tmp_path: Path, maker: str) -> None:
+    with with_only(tmp_path, maker) as shell:
+        pid = pid_of(shell)
+        for stdin in (b"", b"a line\n"):
+            answer = shell.run("trap '' TERM; kill 0; echo on", timeout_s=S, stdin=stdin)
+            assert (answer.status, answer.out) == (0, b"on\n")
+            assert shell.run("kill -INT 0; sleep 5", timeout_s=S, stdin=stdin).status == 130
+        with pytest.raises(TimedOut):
+            shell.run("env -i sleep 69 & env -i sleep 69", timeout_s=0.5)
+        left = subprocess.run(["pgrep", "-f", "^sleep 69$"], capture_output=True, check=False)
+        assert left.stdout == b""
+        assert pid_of(shell) == pid
+        assert shell.run("sleep 0.5 & echo begun", timeout_s=S).out == b"begun\n"
+        assert pid_of(shell) != pid  # that one is left to what still runs
 
 
 def test_threads_take_turns(shell: Shell) -> None:
@@ -323,6 +348,15 @@ class TestFiles:
         shell.put(b"", str(path), mode=0o600)
         assert path.read_bytes() == b""
         assert path.stat().st_mode & 0o7777 == 0o600
+
+    @pytest.mark.parametrize("text", ["", "-n", "it's $x `y` \\ \r\n%s\té", "x\n" * 3000])
+    def test_put_any_text(self, shell: Shell, tmp_path: Path, text: str) -> None:
+        path = tmp_path / "text"
+        for data in (text.encode(), io.BytesIO(text.encode())):
+            shell.put(data, str(path), mode=0o4750)
+            assert path.read_bytes() == text.encode()
+            assert path.stat().st_mode & 0o7777 == 0o4750
+        assert [each.name for each in tmp_path.iterdir()] == ["text"]
 
     def test_large_files_are_streamed(self, shell: Shell, tmp_path: Path) -> None:
         source = tmp_path / "source"
