@@ -1,5 +1,5 @@
 # `make up` and `make test` install what they need; everything else uses the same .venv.
-.PHONY: up down test test-long test-pve check bench fuzz docs lock help
+.PHONY: up down test test-long test-pve test-vllm check bench fuzz docs lock help
 
 help:           ## shows this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -20,6 +20,9 @@ test-long:      ## the long tests
 
 test-pve:       ## the tests on a real Proxmox VE node, named by PHOENIX_PVE_*
 	@lab/test_pve.sh
+
+test-vllm:      ## vLLM for real on the CPU: takes minutes and gigabytes
+	@lab/test_vllm.sh
 
 check:          ## ruff, types, the architecture's contracts
 	@lab/venv.sh

@@ -18,7 +18,7 @@ why=$(why_no_containers)
 if on_proxmox; then why="a Proxmox node, where Incus is not installed"; fi
 if [ -n "$why" ]; then
     say "system containers can't run here ($why): the tests on Incus are left out"
-    exec .venv/bin/pytest -n 4 --dist loadscope -m "not long and not pve and not incus"
+    exec .venv/bin/pytest -n 4 --dist loadscope -m "not long and not pve and not vllm and not incus"
 fi
 lab/incus.sh
-exec .venv/bin/pytest -n 4 --dist loadscope -m "not long and not pve"
+exec .venv/bin/pytest -n 4 --dist loadscope -m "not long and not pve and not vllm"

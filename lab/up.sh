@@ -16,9 +16,11 @@ if on_proxmox; then
 fi
 lab/venv.sh
 
-secret=PORTFOLIO_DB_PASSWORD file=$folder/.phoenix-secrets.env
-if [ -z "${!secret:-}" ] && ! grep -qs "^$secret=" "$file" && [ ! -e $folder/secrets.json.age ]; then
-    say "making the database's password ($file)"
+file=$folder/.phoenix-secrets.env
+for secret in PORTFOLIO_DB_PASSWORD LLM_API_KEY; do
+    [ -z "${!secret:-}" ] && [ ! -e $folder/secrets.json.age ] && ! grep -qs "^$secret=" "$file" ||
+        continue
+    say "making the secret $secret ($file)"
     .venv/bin/python - "$folder" "$secret" <<'PY'
 import secrets, sys
 from pathlib import Path
@@ -26,7 +28,7 @@ from phoenix_hypervisor.config.secrets import Secrets
 
 Secrets(Path(sys.argv[1]), {}).add(sys.argv[2], secrets.token_hex(24))
 PY
-fi
+done
 
 why=$(why_no_containers)
 if [ -n "$why" ]; then
@@ -40,3 +42,4 @@ lab/incus.sh
 .venv/bin/phoenix --dir "$folder" --on incus status
 say "go on with:  .venv/bin/phoenix --dir $folder plan | status | check | logs api | --help"
 say "and with the things to try in $folder/README.md"
+.venv/bin/python $folder/prove.py

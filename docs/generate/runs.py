@@ -15,7 +15,7 @@ from phoenix_hypervisor.cli.main import run
 
 Documents = list[dict[str, Any]]
 
-_SECRET = "PORTFOLIO_DB_PASSWORD"  # noqa: S105 - its name
+_SECRETS = ("PORTFOLIO_DB_PASSWORD", "LLM_API_KEY")
 
 
 class Runs:
@@ -55,7 +55,7 @@ def quickstart(root: Path) -> Iterator[Runs]:
         own |= {
             "PHOENIX_SIM_STATE": str(Path(temporary) / "node.json"),
             "HOME": temporary,
-            _SECRET: "example",
+            **dict.fromkeys(_SECRETS, "example"),
         }
         with mock.patch.dict(os.environ, own, clear=True):
             yield Runs(folder)

@@ -58,6 +58,28 @@ def _snapshot(runs: Runs) -> None:
     runs.json("snapshot", "web", "--name", "before-upgrade")
 
 
+def _cards(runs: Runs) -> None:
+    """Gives the host a graphics card, and the guest that serves models its use."""
+    card = {"index": 0, "name": "RTX 5060 Ti", "memory_mb": 16311}
+    _change(runs, "phoenix_hypervisor_config.json", lambda host: host.update(gpus=[card]))
+    _change(runs, "phoenix_lxc_configs.json", _assign)
+
+
+def _assign(file: dict[str, Any]) -> None:
+    for guest in file["lxc_configs"].values():
+        if "llamacpp" in guest.get("features", ()):
+            guest["gpu_assignment"] = "0"
+            model = {"path": "/srv/models/Qwen2.5-7B-Instruct-Q4_K_M.gguf"}
+            guest["llamacpp"] |= {"model": model, "alias": "qwen2.5"}
+
+
+def _change(runs: Runs, name: str, how: Callable[[dict[str, Any]], None]) -> None:
+    path = runs.folder / name
+    value = json.loads(path.read_text(encoding="utf-8"))
+    how(value)
+    path.write_text(json.dumps(value, indent=2), encoding="utf-8")
+
+
 SHOWN: Sequence[Shown] = (
     Shown("validate", ("validate",), "Here one word is wrong.", before=_break),
     Shown("plan", ("plan",), "Nothing is there yet.", before=_mend),
@@ -73,12 +95,19 @@ SHOWN: Sequence[Shown] = (
     Shown("history", ("history",)),
     Shown("secrets", ("secrets", "list")),
     Shown("doctor", ("doctor",), "What it looks at is this machine's.", example=False),
+    Shown(
+        "graphics cards",
+        ("status", "--gpus"),
+        "Memory in MiB. `plan` has the same `gpus`.",
+        before=_cards,
+    ),
     Shown("an error", ("plan", "--target", "nobody"), "Wherever something went wrong."),
 )
 """In the order in which they are run: each finds what those before it left."""
 
 OTHERS = {
     ("adopt", "destroy", "rollback"): "a line for each event, as [apply](#apply)",
+    ("bench",): "[its figures](how-to/measure-an-llm.md#for-programs)",
     ("discover",): "`target`, `nodes`, `guests`, `storages`, `bridges`, `cards`, `templates`, "
     "`notes`; `would_change`: the folder's plan in short, or null",
     ("exec",): "`status`, `out`, `err`",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.clock import Row, once
-from tests.e2e.stack import ROOT, copy_of, environ_secret
+from tests.e2e.stack import ROOT, copy_of, environ_secrets
 from tests.support import lab
 
 _RUNS = 9
@@ -20,7 +20,8 @@ def rows(folder: Path) -> Iterator[Row]:
         "phoenix-quickstart": corner.name,
     }
     stack = copy_of(ROOT / "examples" / "quickstart", folder, corner, replaced)
-    environ_secret(folder, "PORTFOLIO_DB_PASSWORD", "only-for-measuring")
+    secret = "only-for-measuring"
+    environ_secrets(folder, PORTFOLIO_DB_PASSWORD=secret, LLM_API_KEY=secret)
     try:
         first = once(lambda: stack.ok("apply", "--yes"))
         taken = sorted(once(lambda: stack.ok("apply", "--yes")) for _ in range(_RUNS))

@@ -134,9 +134,9 @@ def write(target: Path, lab: Lab, guests: Mapping[str, Any]) -> Stack:
     return Stack(target, lab)
 
 
-def environ_secret(folder: Path, name: str, value: str) -> None:
-    """Writes a secret as `make up` does."""
+def environ_secrets(folder: Path, **values: str) -> None:
+    """Writes secrets as `make up` does."""
     path = folder / ".phoenix-secrets.env"
     path.touch(mode=0o600)
     path.chmod(0o600)
-    path.write_text(f"{name}={value}\n")
+    path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))

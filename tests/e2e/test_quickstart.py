@@ -1,18 +1,24 @@
 """The quickstart, from nothing to verified data, changed, and away again: real containers."""
 
 import json
+import re
+import socket
+import subprocess
+import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.stack import ROOT, Stack, copy_of, environ_secret
+from tests.e2e.stack import ROOT, Stack, copy_of, environ_secrets
 from tests.support import lab
 
 pytestmark = [pytest.mark.incus, pytest.mark.usefixtures("incus_daemon")]
 
 PASSWORD = "only-for-this-test-81"
+KEY = "a-key-of-this-test-82"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +31,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, incus_daemon: None) -> Itera
     }
     target = tmp_path_factory.mktemp("quickstart") / "folder"
     made = copy_of(ROOT / "examples" / "quickstart", target, corner, replaced)
-    environ_secret(target, "PORTFOLIO_DB_PASSWORD", PASSWORD)
+    environ_secrets(target, PORTFOLIO_DB_PASSWORD=PASSWORD, LLM_API_KEY=KEY)
     try:
         done = made.run("apply", "--yes", limit_s=900)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -35,14 +41,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory, incus_daemon: None) -> Itera
         lab.clear(corner.name)
 
 
-def ask(stack: Stack, path: str, body: object = None) -> str:
+def ask(stack: Stack, path: str, body: object = None, key: str = "") -> str:
     data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
     request = urllib.request.Request(
-        f"http://{stack.lab.subnet()}.13{path}",
-        data=data,
-        headers={"Content-Type": "application/json"},
+        f"http://{stack.lab.subnet()}.13{path}", data=data, headers=headers
     )
-    with urllib.request.urlopen(request, timeout=10) as reply:
+    with urllib.request.urlopen(request, timeout=60) as reply:
         return str(reply.read().decode())
 
 
@@ -57,6 +64,44 @@ def test_what_is_posted_through_the_proxy_is_in_postgresql(stack: Stack) -> None
     assert title in [project["title"] for project in listed["projects"]]
     query = f"select title from projects where id = {posted['id']}"
     assert stack.inside("db", f"sudo -u postgres psql -tA portfolio -c '{query}'") == title
+
+
+def test_an_answer_cites_a_project_that_was_just_added(stack: Stack) -> None:
+    proof = [sys.executable, str(stack.folder / "prove.py")]
+    done = subprocess.run(proof, capture_output=True, text=True, timeout=120, check=False)
+    assert re.fullmatch(r"verified: \d+ tokens in \d+\.\d s, 2 sources cited\n", done.stdout), done
+    summary = "Boots from a punched card; the spindle is driven by a stepper motor."
+    added = json.loads(ask(stack, "/api/projects", {"title": "Loom", "summary": summary}))
+    answer = json.loads(
+        ask(stack, "/api/ask", {"question": "What drives the spindle of the loom?"})
+    )
+    assert added["id"] in [source["id"] for source in answer["sources"]]
+    assert answer["tokens"] > 0
+    assert answer["answer"]
+
+
+def test_an_answer_comes_as_it_is_made(stack: Stack) -> None:
+    said = ask(stack, "/api/ask", {"question": "How does the search work?", "stream": True})
+    names = re.findall(r"^event: (\w+)$", said, re.MULTILINE)
+    assert (names[0], names[-1], set(names[1:-1])) == ("sources", "done", {"token"})
+
+
+def test_the_model_answers_whoever_has_the_key_through_the_proxy_alone(stack: Stack) -> None:
+    for key in ("", "wrong"):
+        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+            ask(stack, "/v1/models", key=key)
+        assert "error" in json.loads(refused.value.read())
+    models = json.loads(ask(stack, "/v1/models", key=KEY))
+    assert [model["id"] for model in models["data"]] == ["smollm2"]
+    hello = {
+        "model": "smollm2",
+        "max_tokens": 8,
+        "messages": [{"role": "user", "content": "Hello"}],
+    }
+    answer = json.loads(ask(stack, "/v1/chat/completions", hello, key=KEY))
+    assert answer["choices"][0]["message"]["content"]
+    with pytest.raises(OSError, match=r"refused|timed out|No route"):
+        socket.create_connection((f"{stack.lab.subnet()}.14", 8080), timeout=3)
 
 
 def test_a_second_apply_changes_nothing_and_is_quick(stack: Stack) -> None:
@@ -74,7 +119,7 @@ def test_status_and_checks_tell_the_truth(stack: Stack) -> None:
     guests = {guest["name"]: guest for guest in stack.json("status")["guests"]}
     assert guests["base"]["state"] == "stopped"
     assert guests["base"]["healthy"] is None
-    for name in ("db", "api", "web"):
+    for name in ("db", "llm", "api", "web"):
         assert guests[name]["state"] == "running"
         assert guests[name]["healthy"] is True
         assert guests[name]["addresses"][0].startswith(stack.lab.subnet())
@@ -83,7 +128,7 @@ def test_status_and_checks_tell_the_truth(stack: Stack) -> None:
         done = stack.run("--json", "check")
         assert done.returncode == 1
         broken = {g["name"]: g["healthy"] for g in json.loads(done.stdout)["guests"]}
-        assert broken == {"base": None, "db": True, "api": False, "web": False}
+        assert broken == {"base": None, "db": True, "llm": True, "api": False, "web": False}
     finally:
         stack.inside("api", "systemctl start portfolio-api.socket")
     assert stack.run("check").returncode == 0
@@ -144,7 +189,7 @@ def test_a_changed_template_is_retaken_and_its_clones_are_left_alone(stack: Stac
         words["lxc_configs"]["900"]["base_setup"] = {"packages": ["tree"]}
     plan = stack.json("plan")
     assert [(c["address"], c["action"]) for c in plan["changes"]] == [("lxc/900", "configure")]
-    assert "lxc/101, lxc/102, lxc/103" in plan["changes"][0]["reason"]
+    assert "lxc/101, lxc/104, lxc/102, lxc/103" in plan["changes"][0]["reason"]
     stack.ok("apply", "--yes")
     assert stack.changes() == []
     assert stack.inside("web", "cat /proc/sys/kernel/random/boot_id") == before

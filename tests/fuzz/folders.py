@@ -33,7 +33,9 @@ EXAMPLES = (
 )
 BUDGET_S = 3.0
 VARIABLE = "PHOENIX_SIM_STATE"
-SECRETS = dict.fromkeys(("A", "APP", "PORTFOLIO_DB_PASSWORD", "PVE_TOKEN", "DB", "TOKEN"), "x" * 20)
+SECRETS = dict.fromkeys(
+    ("A", "APP", "PORTFOLIO_DB_PASSWORD", "LLM_API_KEY", "PVE_TOKEN", "DB", "TOKEN"), "x" * 20
+)
 
 
 @functools.cache

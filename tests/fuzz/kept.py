@@ -111,13 +111,15 @@ def any_secrets(data: bytes, scratch: Path) -> str:
 
 
 def any_secret(value: str, scratch: Path) -> None:
-    """What is written as a secret is read again, beside another one."""
+    """What is written as a secret is read again, beside another one. An empty one is none."""
     (scratch / ".phoenix-secrets.env").unlink(missing_ok=True)
     secrets = Secrets(scratch, {})
     for name, text in (("A", "first"), ("B", value), ("A", value), ("C.d-e", "x")):
         secrets.add(name, text)
     for reader in (secrets, Secrets(scratch, {})):
-        assert [reader.lookup(name) for name in ("A", "B", "C.d-e")] == [value, value, "x"]
+        assert reader.has("A") is bool(value)
+        if value:
+            assert [reader.lookup(name) for name in ("A", "B", "C.d-e")] == [value, value, "x"]
 
 
 def _changed(choices: Choices, document: Any) -> Any:

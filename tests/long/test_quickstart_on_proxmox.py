@@ -34,6 +34,7 @@ ADDRESSES = {
     "lxc/101": [f"{NETWORK}.11"],
     "lxc/102": [f"{NETWORK}.12"],
     "lxc/103": [f"{NETWORK}.13"],
+    "lxc/104": [f"{NETWORK}.14"],
 }
 
 
@@ -145,7 +146,8 @@ def _copy(to: Path, node: Node, double: pve.Pve) -> None:
     (to / HYPERVISOR).write_text(json.dumps(words, indent=1))
     secrets = to / ".phoenix-secrets.env"
     secrets.touch(mode=0o600)
-    secrets.write_text(f"PORTFOLIO_DB_PASSWORD=of-the-test-7\nPVE_TOKEN={pve.TOKEN_SECRET}\n")
+    own = "PORTFOLIO_DB_PASSWORD=of-the-test-7\nLLM_API_KEY=of-the-test-8\n"
+    secrets.write_text(f"{own}PVE_TOKEN={pve.TOKEN_SECRET}\n")
 
 
 def addresses(status: Any) -> dict[str, list[str]]:
@@ -162,6 +164,7 @@ class TestQuickstart:
             "101": "running",
             "102": "running",
             "103": "running",
+            "104": "running",
             "900": "stopped",
         }
 

@@ -90,9 +90,9 @@ def quickstart(kit: PveKit, path: Path, first: int) -> NodeFolder:
         "debian-13-standard": kit.template,
         '10.98.76.1"': f'{gateway}"',
     }
-    for number, ident in enumerate(("900", "101", "102", "103")):
+    for number, ident in enumerate(("900", "101", "102", "103", "104")):
         moved |= {f'"{ident}"': f'"{kit.id(first + number)}"'}
-    for number, ip in enumerate((90, 11, 12, 13)):
+    for number, ip in enumerate((90, 11, 12, 13, 14)):
         moved |= {f"10.98.76.{ip}/24": kit.ip(first + number)}
     for file in (LXC,):
         text = (path / file).read_text()
@@ -104,5 +104,5 @@ def quickstart(kit: PveKit, path: Path, first: int) -> NodeFolder:
     (path / HYPERVISOR).write_text(json.dumps(words, indent=1))
     secret = path / ".phoenix-secrets.env"
     secret.touch(mode=0o600)
-    secret.write_text("PORTFOLIO_DB_PASSWORD=of-the-test-7\n")
+    secret.write_text("PORTFOLIO_DB_PASSWORD=of-the-test-7\nLLM_API_KEY=of-the-test-8\n")
     return NodeFolder(path, kit.environ)

@@ -1,28 +1,26 @@
-"""The portfolio's HTTP API: list, search, add and read projects."""
+"""The portfolio's HTTP API: list, search, add and read projects. Questions are in asking.py."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Annotated, Any
 
+from asking import asking
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from knowledge import Knowledge
+from models import Models, ModelsAway
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, StringConstraints
 from store import Store, TitleTaken, snippet_parts
+from words import storable
 
 store = Store()
 LONGEST_URL = 500
 api = APIRouter(prefix="/api")
-
-
-def _storable(text: str) -> str:
-    # PostgreSQL's text holds all of Unicode but NUL.
-    if "\0" in text:
-        raise ValueError("must not hold a NUL character")
-    return text
 
 
 def _short(url: AnyHttpUrl) -> AnyHttpUrl:
@@ -46,8 +44,8 @@ class NewProject(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    title: Annotated[str, _text(120), AfterValidator(_storable)]
-    summary: Annotated[str, _text(2000), AfterValidator(_storable)]
+    title: Annotated[str, _text(120), AfterValidator(storable)]
+    summary: Annotated[str, _text(2000), AfterValidator(storable)]
     url: Annotated[AnyHttpUrl, AfterValidator(_short)] | None = None
     tags: Annotated[list[Tag], Field(max_length=8)] = []
 
@@ -98,7 +96,7 @@ async def health() -> dict[str, Any]:
 
 @api.get("/projects")
 async def list_projects(
-    q: Annotated[str, Query(max_length=200), AfterValidator(_storable)] = "",
+    q: Annotated[str, Query(max_length=200), AfterValidator(storable)] = "",
     tag: Annotated[Tag | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 24,
     offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
@@ -109,7 +107,7 @@ async def list_projects(
 
 
 @api.post("/projects", status_code=201)
-async def add_project(new: NewProject, response: Response) -> Project:
+async def add_project(new: NewProject, request: Request, response: Response) -> Project:
     """Adds one. 409 where the title is taken."""
     values = new.model_dump(mode="json")
     values["tags"] = sorted(set(values["tags"]))
@@ -117,6 +115,7 @@ async def add_project(new: NewProject, response: Response) -> Project:
         row = await store.add(values)
     except TitleTaken:
         raise HTTPException(409, "there is a project of that title") from None
+    request.state.knowledge.changed()
     response.headers["Location"] = f"/api/projects/{row['id']}"
     return _project(row)
 
@@ -137,12 +136,19 @@ async def list_tags() -> list[TagCount]:
 
 
 @asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
     """Connects before the first request, and ends connections after the last."""
     await store.open()
+    models = Models()
+    knowledge = Knowledge(store, models)
+    reading = asyncio.create_task(knowledge.keep_complete())
     try:
-        yield
+        yield {"models": models, "knowledge": knowledge}
     finally:
+        reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
+        await models.close()
         await store.close()
 
 
@@ -154,6 +160,7 @@ app = FastAPI(
     openapi_url="/api/openapi.json",
 )
 app.include_router(api)
+app.include_router(asking)
 
 
 @app.exception_handler(RequestValidationError)
@@ -170,3 +177,9 @@ async def no_database(_request: Request, _error: Exception) -> JSONResponse:
     return JSONResponse(
         {"detail": "the database can't be reached"}, 503, headers={"Retry-After": "5"}
     )
+
+
+@app.exception_handler(ModelsAway)
+async def no_models(_request: Request, error: ModelsAway) -> JSONResponse:
+    """Says that it is for a while: everything but questions goes on."""
+    return JSONResponse({"detail": str(error)}, 503, headers={"Retry-After": "5"})

@@ -48,3 +48,7 @@ insert into projects (title, summary, tags) values
     'Two JSON files became the containers that serve this page: planned, created, configured, and checked before anything was called done. Edit one and look at the plan.',
     '{infrastructure,containers,python}'
 );
+
+-- migration 3: what projects mean, as the embedding model reads them (null: not read yet)
+alter table projects add column embedding vector(384);
+create index projects_embedding on projects using hnsw (embedding vector_cosine_ops);

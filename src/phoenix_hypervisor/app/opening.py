@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from phoenix_hypervisor import drivers, features
-from phoenix_hypervisor.app import hiding
+from phoenix_hypervisor.app import gpus, hiding
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.config.desire import stack_name
 from phoenix_hypervisor.config.folder import FILES
@@ -26,12 +26,20 @@ def vocabulary() -> Vocabulary:
         features={name: feature.options for name, feature in known.items()},
         checks=check_kinds.available(),
         flaws={name: feature.flaws for name, feature in known.items()},
+        engines={name: feature.engines for name, feature in known.items()},
+        reaches={name: feature.reaches for name, feature in known.items()},
     )
 
 
 def read(folder: Path, on: str | None, environ: Mapping[str, str]) -> Loaded:
     """Reads and checks a folder, offline."""
     return load(folder, vocabulary(), on=on, known_secrets=Secrets(folder, environ).has)
+
+
+def judge(folder: Path, on: str | None, environ: Mapping[str, str]) -> Loaded:
+    """As `read`, with what a plan would refuse though every word is right: too much of a card."""
+    known = Secrets(folder, environ).has
+    return load(folder, vocabulary(), on=on, known_secrets=known, also=gpus.flaws)
 
 
 @asynccontextmanager
@@ -84,7 +92,10 @@ def name_of_driver(
 
 
 def _with_feature_checks(desired: Desired) -> Desired:
-    """Adds the checks that features bring along, which prove them without being asked for."""
+    """Adds the checks that features bring along, which prove them without being asked for.
+
+    All of a guest's checks learn what it promises.
+    """
     known, kinds = features.available(), check_kinds.available()
     guests = {}
     for address, guest in desired.guests.items():
@@ -94,5 +105,8 @@ def _with_feature_checks(desired: Desired) -> Desired:
             for spec in known[use.name].checks(use.options, guest)
             for kind, options in spec.items()
         ]
-        guests[address] = replace(guest, checks=(*guest.checks, *added)) if added else guest
+        checks = (*guest.checks, *added)
+        if guest.slo and guest.slo.latency_p95_ms:
+            checks = tuple(check.with_objective(guest.slo.latency_p95_ms) for check in checks)
+        guests[address] = replace(guest, checks=checks) if checks != guest.checks else guest
     return replace(desired, guests=guests)

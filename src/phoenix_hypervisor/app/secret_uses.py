@@ -11,7 +11,7 @@ from phoenix_hypervisor.config.folder import Folder
 from phoenix_hypervisor.config.load import load
 from phoenix_hypervisor.config.named import named
 from phoenix_hypervisor.config.reading import read
-from phoenix_hypervisor.config.words.shared import SETS
+from phoenix_hypervisor.config.words.routes import SETS
 from phoenix_hypervisor.configure.plain import secrets_in
 from phoenix_hypervisor.model.desired import Desired, Guest
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from phoenix_hypervisor import features, observe
-from phoenix_hypervisor.app import hiding, leftovers, vanished
+from phoenix_hypervisor.app import gpus, hiding, leftovers, vanished
 from phoenix_hypervisor.app.health import Health
 from phoenix_hypervisor.app.naming import Named, pick
 from phoenix_hypervisor.apply.means import Means
@@ -35,6 +35,7 @@ from phoenix_hypervisor.model.redact import Redactor
 from phoenix_hypervisor.plan import adopt as adopting
 from phoenix_hypervisor.plan import make as planning
 from phoenix_hypervisor.plan.as_json import refuse_if_edited, refuse_if_moved
+from phoenix_hypervisor.plan.ledger import Ledger
 from phoenix_hypervisor.plan.options import Options
 from phoenix_hypervisor.verify import run as verify
 from phoenix_hypervisor.verify.place import GuestPlace
@@ -61,7 +62,8 @@ class Session:
     async def plan(self, options: Options) -> tuple[Plan, Observed]:
         """What would change, and the look that it was made from."""
         self._known(options.targets | options.reconfigure, options)
-        options = replace(options, fingerprints=self._fingerprints())
+        asked = gpus.claims(self.desired)
+        options = replace(options, fingerprints=self._fingerprints(), claims=asked)
         observed = await observe.observe(self.desired, self.driver)
         plan = planning.make(self.desired, observed, self.driver, options)
         return vanished.noted(plan, self.desired), observed
@@ -100,7 +102,7 @@ class Session:
         now, observed = await self.plan(options)
         refuse_if_moved(saved, now)
         refuse_if_edited(saved, now)
-        return saved, observed
+        return replace(saved, gpus=now.gpus), observed
 
     async def apply(
         self,
@@ -184,6 +186,10 @@ class Session:
         wanted = set(addresses)
         found = [a for a in self.desired.guests if not wanted or a in wanted]
         return list(await asyncio.gather(*(self._ask(a, observed) for a in found)))
+
+    def gpus(self) -> Ledger:
+        """Who is to have which graphics card, and how much of it."""
+        return gpus.of(self.desired)
 
     def doors(self, among: frozenset[Address] = frozenset()) -> dict[Address, str]:
         """Where to look at the guests that nobody else depends on: the stack's front doors.
@@ -290,7 +296,7 @@ class Session:
         """What no step of the plan has checked is checked now: an apply ends with the truth."""
         checked = {s.address for c in plan.changes for s in c.steps if s.name == "check"}
         todo = [
-            guest
+            replace(guest, checks=tuple(check.brief() for check in guest.checks))
             for guest in self.desired.guests.values()
             if guest.runs and guest.checks and self.driver.has_inside
             if guest.address not in checked and (wanted is None or guest.address in wanted)

@@ -14,7 +14,7 @@ def validate(ctx: typer.Context) -> None:
     from phoenix_hypervisor import app
 
     context: Context = ctx.obj
-    loaded = app.read(context.folder, context.on, os.environ)
+    loaded = app.judge(context.folder, context.on, os.environ)
     context.problems(loaded.problems)
     if loaded.desired is None:
         raise typer.Exit(EXIT_FAILED)

@@ -1,8 +1,8 @@
 """What features say of the whole folder, each flaw told at its place in the files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from phoenix_hypervisor.config import models
+from phoenix_hypervisor.config import models, stacks
 from phoenix_hypervisor.config.desire.serving import place_of_route
 from phoenix_hypervisor.config.document import Pointer, pointer
 from phoenix_hypervisor.config.folder import AnyEntry, Folder
@@ -34,6 +34,9 @@ def flaws(folder: Folder, desired: Desired, refused: Sequence[Problem]) -> Itera
     ):
         return
     by_address = {entry.address: entry for entry in folder.guests}
+    options_are_known = not any(
+        word in folder.vocabulary.features for home in homes for word, _ in told.get(home, ())
+    )
     for entry in folder.guests:
         for use in entry.features:
             find = folder.vocabulary.flaws.get(use.name)
@@ -46,7 +49,26 @@ def flaws(folder: Folder, desired: Desired, refused: Sequence[Problem]) -> Itera
                 if flaw.guest is None:
                     yield _at_options(entry, use.name, flaw)
                 elif flaw.guest in by_address:
-                    yield _at_guest(by_address[flaw.guest], flaw)
+                    owner = by_address[flaw.guest]
+                    if options_are_known or not _is_endpoint(owner, flaw):
+                        yield _at_guest(owner, flaw)
+
+
+def _is_endpoint(entry: AnyEntry, flaw: Flaw) -> bool:
+    """Whether it is about a route to model servers, of which features' options tell."""
+    routes = entry.words.routes
+    match flaw.at:
+        case ("routes", int(index)) if index < len(routes):
+            return routes[index].llm is not None
+    return False
+
+
+def placed(folder: Folder, found: Iterable[Flaw]) -> Iterator[Problem]:
+    """Flaws that somebody else found, each at its guest."""
+    by_address = {entry.address: entry for entry in folder.guests}
+    for flaw in found:
+        if flaw.guest in by_address:
+            yield _at_guest(by_address[flaw.guest], flaw)
 
 
 def _home(entry: AnyEntry) -> _Home:
@@ -68,6 +90,8 @@ def _at_options(entry: AnyEntry, feature: str, flaw: Flaw) -> Problem:
     """At the option; a feature without options is told where it stands in the list."""
     options = next(type(use.options) for use in entry.features if use.name == feature)
     hint = flaw.hint or models.about(options, flaw.at)
+    if feature == "docker" and (beside := stacks.place_of(entry.words, flaw.at)):
+        return entry.spot.error(beside, flaw.message, hint)
     if entry.spot.raw(feature) is None:
         return entry.spot.error(
             ("features", entry.words.features.index(feature)), flaw.message, hint

@@ -16,6 +16,7 @@ from phoenix_hypervisor.model import address
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.check import Check
 from phoenix_hypervisor.model.desired import Desired, FeatureUse, Guest
+from phoenix_hypervisor.model.engines import FindEngines
 from phoenix_hypervisor.model.feature import FeatureOptions, Flaw
 from phoenix_hypervisor.model.problem import Problem
 
@@ -33,6 +34,8 @@ MOST_IDS = 12
 
 FindFlaws = Callable[[Any, Guest, Desired], Iterable[Flaw]]
 """As `Feature.flaws`, whose options differ from feature to feature."""
+FindReached = Callable[[Any, Guest, Desired], Iterable[tuple[Address, int]]]
+"""As `Feature.reaches`."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,15 @@ class Vocabulary:
     """What the program knows beside the words of the files.
 
     `features` maps all names of features to the models of their options, `checks` all kinds of
-    checks to their models. `flaws` asks a feature by its name what can't be among these guests.
+    checks to their models. `flaws` asks a feature by its name what can't be among these guests,
+    `engines` for the model servers that it runs, `reaches` for those that it connects to.
     """
 
     features: Mapping[str, type[FeatureOptions]]
     checks: Mapping[str, type[Check]]
     flaws: Mapping[str, FindFlaws] = field(default_factory=dict)
+    engines: Mapping[str, FindEngines] = field(default_factory=dict)
+    reaches: Mapping[str, FindReached] = field(default_factory=dict)
 
 
 def _same(path: Pointer) -> Pointer:

@@ -1,18 +1,20 @@
 """The whole way from a folder to its desired state, readable at a glance."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from phoenix_hypervisor.config.desire import desire
-from phoenix_hypervisor.config.flaws import flaws
+from phoenix_hypervisor.config.flaws import flaws, placed
 from phoenix_hypervisor.config.folder import FILES, Vocabulary
+from phoenix_hypervisor.config.guards import guard
 from phoenix_hypervisor.config.misnamed import misnamed
 from phoenix_hypervisor.config.reading import read
 from phoenix_hypervisor.config.rules import problems as broken_rules
 from phoenix_hypervisor.config.told import one_line
 from phoenix_hypervisor.model.desired import Desired
+from phoenix_hypervisor.model.feature import Flaw
 from phoenix_hypervisor.model.problem import Problem
 
 __all__ = ["Loaded", "Vocabulary", "load"]
@@ -32,10 +34,12 @@ def load(
     *,
     on: str | None = None,
     known_secrets: Callable[[str], bool] | None = None,
+    also: Callable[[Desired], Iterable[Flaw]] | None = None,
 ) -> Loaded:
     """Reads a folder. `on` is the target of the command line, which goes before the file's.
 
     `known_secrets` says whether a named secret has a value; without it that isn't judged.
+    `also` finds more in what is wanted, once nothing else is wrong; its flaws name their guests.
 
     Problems are sorted by file (hypervisor, lxc, vm, cloud), line and column. Never raises for
     what the files hold.
@@ -58,7 +62,13 @@ def load(
     problems = sorted(dict.fromkeys(problems), key=_place)
     if any(problem.severity == "error" for problem in problems):
         return Loaded(None, tuple(problems))
-    return Loaded(replace(wanted, notes=tuple(problems)), tuple(problems))
+    guards = guard(words, wanted)
+    problems = sorted([*problems, *guards.problems], key=_place)
+    if any(problem.severity == "error" for problem in guards.problems):
+        return Loaded(None, tuple(problems))
+    if also is not None and (more := list(placed(words, also(guards.desired)))):
+        return Loaded(None, tuple(sorted({*problems, *more}, key=_place)))
+    return Loaded(replace(guards.desired, notes=tuple(problems)), tuple(problems))
 
 
 def _unusable(path: Path) -> Problem | None:

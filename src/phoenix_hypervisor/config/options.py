@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from phoenix_hypervisor.config import told
+from phoenix_hypervisor.config import stacks, told
 from phoenix_hypervisor.config.document import Document, Pointer
 from phoenix_hypervisor.config.folder import Spot, Vocabulary
 from phoenix_hypervisor.config.judge import Where, judge
@@ -133,6 +133,13 @@ class Options:
         places: dict[str, Pointer] = {}
         if name == "vllm" and isinstance(self.words, Container):
             old, places = options_of(self.words)
+            given = {**old, **given}
+        if name == "docker" and isinstance(self.words, Machine):
+            old, places = stacks.options_of(self.words)
+            if places and "stacks" in given:
+                message = "stacks stand in `docker_stacks` and in `docker.stacks`"
+                problem = self.spot.error(("docker_stacks",), message, "keep one", key=True)
+                self.problems.append(problem)
             given = {**old, **given}
         if value is None and not places:
             return self._without_options(name, model, place)

@@ -26,7 +26,9 @@ def plain(value: Any, see: Callable[[Secret], Json]) -> Json:
         case int() | float() | str():
             return value
         case BaseModel():
-            return {name: plain(getattr(value, name), see) for name in type(value).model_fields}
+            words = {name: getattr(value, name) for name in type(value).model_fields}
+            words |= value.__pydantic_extra__ or {}
+            return {name: plain(inside, see) for name, inside in words.items()}
         case Mapping():
             return {str(key): plain(item, see) for key, item in value.items()}
         case list() | tuple():

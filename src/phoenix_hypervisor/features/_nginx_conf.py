@@ -5,12 +5,14 @@ proxy, auth_basic modules). Values reach this module narrowed by their types; wh
 not hold literally (a `$` in a string can't be escaped) is refused there or here.
 """
 
-import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from phoenix_hypervisor.features import _nginx_guard as guard
+from phoenix_hypervisor.features import _nginx_llm as llm
+from phoenix_hypervisor.features._nginx_guard import Tokens
+from phoenix_hypervisor.features._nginx_routes import Proxied, quote
 from phoenix_hypervisor.model import route as route_rule
 from phoenix_hypervisor.model.errors import ConfigError
 
@@ -22,7 +24,9 @@ CURRENT = "/etc/nginx/phoenix/current"
 Told = tuple[tuple[str | int, ...], str]
 """Where among the sites, and what."""
 
-_HOST = re.compile(r"(\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*\Z")
+EngineKeys = Mapping[str, Mapping[int, str]]
+"""By the key of a route: what its model servers ask of their clients, by their number."""
+
 _GZIP_TYPES = (
     "text/plain text/css text/xml text/javascript application/javascript application/json "
     "application/manifest+json application/xml application/rss+xml application/wasm image/svg+xml"
@@ -32,20 +36,6 @@ _SECURITY = {
     "X-Frame-Options": "SAMEORIGIN",
     "Referrer-Policy": "strict-origin-when-cross-origin",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Proxied:
-    """One published path: where it leads, and how it is guarded.
-
-    `host` None: every host name. `key` names its password file or token variable.
-    """
-
-    host: str | None
-    path: str
-    upstream: str
-    guard: str | None = None
-    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,65 +63,33 @@ class Server:
     extra: str = ""
 
 
-def proxied(routes: Iterable[Mapping[str, Any]]) -> list[Proxied]:
-    """Routes as `Nginx.inputs` gives them. Raises `ConfigError` for what can't be served."""
-    found: dict[tuple[str | None, str], Proxied] = {}
-    for route in routes:
-        host, path = lower(route["host"]), normal(route["path"])
-        where = f"{host or 'every host'}{path}"
-        if host is not None and not _HOST.match(host):
-            raise ConfigError(f"a route's host {host!r} is no host name")
-        if (host, path) in found:
-            raise ConfigError(f"two routes publish {where}: change one's host or path")
-        guard = route["auth"]["kind"] if route["auth"] else None
-        # Made from what it guards, so that one more route renames no other's files.
-        key = "route-" + hashlib.sha256(where.encode()).hexdigest()[:12]
-        found[host, path] = Proxied(host, path, route["upstream"], guard, key)
-    return list(found.values())
-
-
-def lower(host: str | None) -> str | None:
-    """A host name as it is compared: capitals mean nothing in it (RFC 4343)."""
-    return host.lower() if host is not None else None
-
-
-def normal(path: str) -> str:
-    """A route's path as Nginx compares it: with its % resolved, and without a slash at its end.
-
-    Raises `ConfigError` for one that can't be.
-    """
-    reason = route_rule.refusal(path)
-    if reason:
-        raise ConfigError(f"a route's path can't be {path!r}: {reason}")
-    return (route_rule.meant(path) or "").rstrip("/") or "/"
-
-
-def quote(text: str) -> str:
-    """A string for Nginx. Raises `ConfigError` for a `$` or control character."""
-    if "$" in text or not text.isprintable():
-        raise ConfigError(f"nginx can't hold {text!r}: it has a $ or a control character")
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
 def render(
-    server: Server, sites: Sequence[Static], routes: Sequence[Proxied], tokens: Mapping[str, str]
+    server: Server,
+    sites: Sequence[Static],
+    routes: Sequence[Proxied],
+    tokens: Tokens,
+    engine_keys: EngineKeys | None = None,
 ) -> dict[str, str]:
     """File names (below one folder, included in `http` as `*.conf`) to texts.
 
-    `tokens` maps the key of each bearer-guarded route to its token.
+    `tokens` holds those of each route that tokens guard. Raises `ConfigError`.
     """
     files = {
-        "00-http.conf": _http(server, tokens),
+        "00-http.conf": _http(server, routes, tokens),
         "common.inc": _common(server),
         "proxy.inc": _proxy(server),
-        "50-servers.conf": _servers(server, sites, routes),
+        "50-servers.conf": _Servers(server, sites, routes, engine_keys or {}).text(),
     }
+    endpoints = {route.key: (route.path, route.llm) for route in routes if route.llm}
+    if endpoints:
+        files["llm.inc"] = llm.common(server.timeout_s)
+        files[llm.SCRIPT] = llm.script(endpoints)
     if server.extra:
         files["60-extra.conf"] = server.extra.rstrip() + "\n"
     return files
 
 
-def _http(server: Server, tokens: Mapping[str, str]) -> str:
+def _http(server: Server, routes: Sequence[Proxied], tokens: Tokens) -> str:
     lines = [
         "# Made by Phoenix; changes made by hand are overwritten.",
         "server_names_hash_bucket_size 128;",
@@ -156,29 +114,11 @@ def _http(server: Server, tokens: Mapping[str, str]) -> str:
             '    default "";',
             "}",
         ]
-    for key, token in tokens.items():
-        # A map's plain strings ignore case, so a token needs a regular expression.
-        lines += [
-            f"map $http_authorization ${variable(key)} {{",
-            "    default 0;",
-            f'    "~^(?i:Bearer) +{_regex(token)}\\z" 1;',
-            "}",
-        ]
+    lines += guard.maps(tokens)
+    lines += [guard.zone(route.key, route.rate) for route in routes if route.rate]
+    if any(route.llm for route in routes):
+        lines += llm.http(CURRENT)
     return "\n".join(lines) + "\n"
-
-
-def _regex(token: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._~+/=-]{8,512}", token):
-        raise ConfigError(
-            "a route's bearer token must have 8 to 512 characters of A-Z a-z 0-9 - . _ ~ + / = "
-            "(RFC 6750, section 2.1)"
-        )
-    return re.sub(r"([.+])", r"\\\1", token)
-
-
-def variable(key: str) -> str:
-    """The name of the variable that holds whether a route's token was right."""
-    return "phoenix_" + key.replace("-", "_")
 
 
 def _common(server: Server) -> str:
@@ -253,37 +193,52 @@ def _answers(site: Static) -> list[str | None]:
     return [*site.hosts, *([None] if site.default or not site.hosts else [])]
 
 
-def _servers(server: Server, sites: Sequence[Static], routes: Sequence[Proxied]) -> str:
-    for _, message in contradictions(sites, routes):
-        raise ConfigError(message)
-    by_host = {host: site for site in sites for host in _answers(site)}
-    hosts = {route.host for route in routes} | set(by_host)
-    shared = [route for route in routes if route.host is None]
-    blocks = [_block(server, None, by_host.get(None), shared)]
-    for host in sorted(host for host in hosts if host is not None):
-        own = [route for route in routes if route.host == host]
-        taken = {route.path for route in own} | ({"/"} if host in by_host else set())
-        more = (route for route in shared if route.path not in taken)
-        blocks.append(_block(server, host, by_host.get(host), [*own, *more]))
-    return "\n".join(blocks)
+@dataclass(frozen=True)
+class _Servers:
+    server: Server
+    sites: Sequence[Static]
+    routes: Sequence[Proxied]
+    engine_keys: EngineKeys
 
+    def text(self) -> str:
+        for _, message in contradictions(self.sites, self.routes):
+            raise ConfigError(message)
+        by_host = {host: site for site in self.sites for host in _answers(site)}
+        hosts = {route.host for route in self.routes} | set(by_host)
+        shared = [route for route in self.routes if route.host is None]
+        blocks = [self._block(None, by_host.get(None), shared)]
+        for host in sorted(host for host in hosts if host is not None):
+            own = [route for route in self.routes if route.host == host]
+            taken = {route.path for route in own} | ({"/"} if host in by_host else set())
+            more = (route for route in shared if route.path not in taken)
+            blocks.append(self._block(host, by_host.get(host), [*own, *more]))
+        return "\n".join(blocks)
 
-def _block(server: Server, host: str | None, site: Static | None, routes: Sequence[Proxied]) -> str:
-    flag = "" if host else " default_server"
-    lines = [
-        f"listen {server.port}{flag};",
-        f"listen [::]:{server.port}{flag};",
-        f"server_name {host or '_'};",
-        f"include {CURRENT}/common.inc;",
-        *_headers(site),
-    ]
-    if site:
-        lines += _site(site)
-    elif all(route.path != "/" for route in routes):
-        lines += ["location / {", "    return 404;", "}"]
-    for route in sorted(routes, key=lambda r: r.path):
-        lines += _route(route)
-    return "server {\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
+    def _block(self, host: str | None, site: Static | None, routes: Sequence[Proxied]) -> str:
+        flag, port = "" if host else " default_server", self.server.port
+        lines = [
+            f"listen {port}{flag};",
+            f"listen [::]:{port}{flag};",
+            f"server_name {host or '_'};",
+            f"include {CURRENT}/common.inc;",
+            *_headers(site),
+        ]
+        if site:
+            lines += _site(site)
+        elif all(route.path != "/" for route in routes):
+            lines += ["location / {", "    return 404;", "}"]
+        for route in sorted(routes, key=lambda r: r.path):
+            if route.llm is None:
+                lines += _route(route)
+                continue
+            shared = llm.Shared(
+                CURRENT,
+                _headers(site),
+                self.server.timeout_s,
+                self.engine_keys.get(route.key, {}),
+            )
+            lines += llm.locations(route, route.llm, _places(route), shared)
+        return "server {\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
 
 
 def _headers(site: Static | None) -> list[str]:
@@ -322,6 +277,13 @@ def _place(path: str) -> str:
     return path if re.fullmatch(r"[A-Za-z0-9._~@:+,!*/-]+", path) else quote(path)
 
 
+def _places(route: Proxied) -> list[str]:
+    """The locations of a path and of all below it."""
+    if route.path == "/":
+        return ["^~ /"]
+    return [f"= {_place(route.path)}", f"^~ {_place(route.path + '/')}"]
+
+
 def _route(route: Proxied) -> list[str]:
     body = [f"include {CURRENT}/proxy.inc;"]
     if route.guard == "basic":
@@ -329,28 +291,19 @@ def _route(route: Proxied) -> list[str]:
             'auth_basic "restricted";',
             f"auth_basic_user_file {AUTH}/{route.key}.htpasswd;",
         ]
-    if route.guard == "bearer":
-        body += [
-            # `if` with nothing but `return` is safe; a 401 names the scheme (RFC 9110, 11.6.1).
-            f"error_page 401 @{route.key};",
-            f"if (${variable(route.key)} = 0) {{ return 401; }}",
-        ]
+    if route.by_token:
+        body += guard.bearer(route.key)
     if route.guard:
         # The proxy's own credentials are none of the application's business.
         body += ['proxy_set_header Authorization "";']
+    if route.rate:
+        body += guard.limit(route.key, route.rate)
     body += [f"proxy_pass http://{route.upstream};"]
-    places = ["^~ /"]
-    if route.path != "/":
-        places = [f"= {_place(route.path)}", f"^~ {_place(route.path + '/')}"]
     lines: list[str] = []
-    for place in places:
+    for place in _places(route):
         lines += [f"location {place} {{", *(f"    {line}" for line in body), "}"]
-    if route.guard == "bearer":
-        lines += [
-            f"location @{route.key} {{",
-            "    internal;",
-            "    add_header WWW-Authenticate 'Bearer realm=\"restricted\"' always;",
-            "    return 401;",
-            "}",
-        ]
+    if route.by_token:
+        lines += guard.unknown(route.key, ["return 401;"])
+    if route.rate:
+        lines += guard.too_many(route.key, route.rate, ["return 429;"])
     return lines

@@ -1,25 +1,28 @@
 """Nginx: static sites of the folder, and the reverse proxy made from the routes of all guests."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from phoenix_hypervisor.features._guests import refuse, static_ip
+from phoenix_hypervisor.features._guests import refuse
 from phoenix_hypervisor.features._nginx_conf import (
     AUTH,
     CURRENT,
     HEALTH_PATH,
     WWW,
-    Proxied,
+    EngineKeys,
     Server,
     Static,
     contradictions,
-    quote,
     render,
 )
-from phoenix_hypervisor.features._nginx_conf import proxied as read_routes
+from phoenix_hypervisor.features._nginx_guard import Tokens
+from phoenix_hypervisor.features._nginx_inputs import published, reached, told
+from phoenix_hypervisor.features._nginx_routes import Proxied, quote
+from phoenix_hypervisor.features._nginx_routes import proxied as read_routes
 from phoenix_hypervisor.features._release import (
     Tree,
     current,
@@ -31,7 +34,8 @@ from phoenix_hypervisor.features._release import (
 )
 from phoenix_hypervisor.features._take import NewFile, take
 from phoenix_hypervisor.features._words import Hosts, Name, Network, PlainText, Port, RelativePath
-from phoenix_hypervisor.model.desired import Desired, Guest, Route
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, InFolder, Inside
 
@@ -117,11 +121,17 @@ class Nginx(Feature[NginxOptions]):
         """
         refuse(_flaws(options, guest, desired))
         routes = [
-            _input(route, owner, guest, options)
-            for owner, _, route in _published(options, guest, desired)
+            told(route, owner, guest, options.port, desired)
+            for owner, _, route in published(options.proxy, guest, desired)
         ]
         read_routes(routes)
         return {"routes": routes}
+
+    def reaches(
+        self, options: NginxOptions, guest: Guest, desired: Desired
+    ) -> Sequence[tuple[Address, int]]:
+        """Who answers the routes that it publishes."""
+        return list(reached(options.proxy, guest, desired))
 
     def files(self, options: NginxOptions, guest: Guest, folder: Path) -> Sequence[Path]:
         """The sites' files, and the folder's own server blocks."""
@@ -141,42 +151,24 @@ class Nginx(Feature[NginxOptions]):
         """Installs it, uploads sites and configuration; a bad configuration is never taken."""
         from phoenix_hypervisor.features import _system
 
-        _system.install("nginx")
+        routes = read_routes(inside.inputs["routes"])
+        endpoints = any(route.llm for route in routes)
+        _system.install("nginx", *(["libnginx-mod-http-js"] if endpoints else []))
         for site in options.sites:
             _deploy_site(site, inside.folder)
-        routes = read_routes(inside.inputs["routes"])
         by_key = dict(zip((route.key for route in routes), inside.inputs["routes"], strict=True))
         _deploy_passwords(routes, by_key, inside)
-        tokens = {
-            route.key: inside.reveal(by_key[route.key]["auth"]["secret"])
-            for route in routes
-            if route.guard == "bearer"
-        }
-        texts = _render(options, routes, tokens)
+        texts = _render(options, routes, _tokens(routes, by_key, inside))
         for path in _own_blocks(options, inside.folder):
             texts[f"70-{path.name}"] = path.read_text()
         _deploy_configuration(Tree.of_texts(texts))
 
 
-def _published(
-    options: NginxOptions, guest: Guest, desired: Desired
-) -> list[tuple[Guest, int, Route]]:
-    """The routes that this proxy publishes, each with its guest and its index there."""
-    if not _publishes(options, guest, desired):
-        return []
-    return [
-        (owner, index, route)
-        for owner in desired.guests.values()
-        for index, route in enumerate(owner.routes)
-        if owner.runs
-    ]
-
-
 def _flaws(options: NginxOptions, guest: Guest, desired: Desired) -> Iterator[Flaw]:
     taken: dict[str, Proxied] = {}
-    for owner, index, route in _published(options, guest, desired):
+    for owner, index, route in published(options.proxy, guest, desired):
         try:
-            [read] = read_routes([_input(route, owner, guest, options)])
+            [read] = read_routes([told(route, owner, guest, options.port, desired)])
         except ConfigError as error:
             yield Flaw(error.message, ("routes", index), owner.address)
             continue
@@ -191,38 +183,6 @@ def _flaws(options: NginxOptions, guest: Guest, desired: Desired) -> Iterator[Fl
         yield Flaw(message, ("default_site",))
     for place, message in contradictions(_statics(options), list(taken.values())):
         yield Flaw(message, ("sites", *place))
-
-
-def _publishes(options: NginxOptions, guest: Guest, desired: Desired) -> bool:
-    if options.proxy is not None:
-        return options.proxy
-    return not any(
-        isinstance(use.options, NginxOptions) and use.options.proxy
-        for other in desired.guests.values()
-        if other.address != guest.address
-        for use in other.features
-    )
-
-
-def _input(route: Route, owner: Guest, proxy: Guest, options: NginxOptions) -> dict[str, Any]:
-    where = f"{owner.name} publishes {route.host or ''}{route.path}"
-    if owner.address == proxy.address:
-        if route.port == options.port:
-            raise ConfigError(f"{where} on port {route.port}, which is the proxy's own")
-        address = "127.0.0.1"
-    else:
-        address = static_ip(owner, where)
-    auth = route.auth
-    if auth and auth.kind == "basic" and not auth.username:
-        raise ConfigError(f"{where} with basic auth, but names no user")
-    return {
-        "host": route.host,
-        "path": route.path,
-        "upstream": f"[{address}]:{route.port}" if ":" in address else f"{address}:{route.port}",
-        "auth": {"kind": auth.kind, "username": auth.username, "secret": auth.secret}
-        if auth
-        else None,
-    }
 
 
 def _statics(options: NginxOptions) -> list[Static]:
@@ -241,10 +201,33 @@ def _statics(options: NginxOptions) -> list[Static]:
     ]
 
 
-def _render(
-    options: NginxOptions, routes: Sequence[Proxied], tokens: Mapping[str, str]
-) -> dict[str, str]:
-    guarded = {route.key: tokens[route.key] for route in routes if route.guard == "bearer"}
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """What opens routes, and what model servers ask for."""
+
+    tokens: Tokens
+    engine_keys: EngineKeys
+
+
+def _tokens(
+    routes: Sequence[Proxied], by_key: Mapping[str, Mapping[str, Any]], inside: Inside
+) -> Revealed:
+    tokens: dict[str, dict[str, str]] = {}
+    engine_keys: dict[str, dict[int, str]] = {}
+    for route in routes:
+        auth, llm = by_key[route.key]["auth"], by_key[route.key]["llm"]
+        if route.guard == "bearer":
+            tokens[route.key] = {"bearer": inside.reveal(auth["secret"])}
+        if route.guard == "keys":
+            tokens[route.key] = {name: inside.reveal(one) for name, one in auth["keys"].items()}
+        for number, engine in enumerate(llm["engines"] if llm else ()):
+            if engine["secret"] is not None:
+                asked = inside.reveal(engine["secret"])
+                engine_keys.setdefault(route.key, {})[number] = asked
+    return Revealed(tokens, engine_keys)
+
+
+def _render(options: NginxOptions, routes: Sequence[Proxied], revealed: Revealed) -> dict[str, str]:
     server = Server(
         port=options.port,
         body_mb=options.client_max_body_mb,
@@ -253,7 +236,7 @@ def _render(
         trusted=tuple(str(network) for network in options.trusted_proxies),
         extra=options.extra,
     )
-    return render(server, _statics(options), routes, guarded)
+    return render(server, _statics(options), routes, revealed.tokens, revealed.engine_keys)
 
 
 def _own_blocks(options: NginxOptions, folder: Path) -> list[Path]:

@@ -12,6 +12,14 @@ OUTPUT_LIMIT = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Slo:
+    """What a guest promises: availability in percent, and the 95th percentile of latency."""
+
+    availability: float | None = None
+    latency_p95_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """One answer. `latency_ms` is None where nothing answered."""
 
@@ -81,6 +89,14 @@ class Check(BaseModel, ABC):
     def url(self, address: str) -> str | None:
         """Where a person can look at what is asked; None where there is nothing to see."""
         return None
+
+    def with_objective(self, latency_p95_ms: float) -> "Check":
+        """With what the guest promises in `slo.latency_p95_ms`; only some kinds look at it."""
+        return self
+
+    def brief(self) -> "Check":
+        """At its least cost, for guests that an apply did not touch; most kinds cost little."""
+        return self
 
     @abstractmethod
     async def ask(self, place: Place) -> Outcome:

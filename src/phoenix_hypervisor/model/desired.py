@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.check import Check
+from phoenix_hypervisor.model.check import Check, Slo
 from phoenix_hypervisor.model.feature import FeatureOptions
 from phoenix_hypervisor.model.problem import Problem
+from phoenix_hypervisor.model.route import RateLimit
 from phoenix_hypervisor.model.secret import Secret
+from phoenix_hypervisor.model.serving import LlmRoute
 
 GuestKind = Literal["lxc", "vm"]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -159,21 +161,30 @@ class Boot:
 
 @dataclass(frozen=True, slots=True)
 class RouteAuth:
-    """Who may use a route: `basic` (user and password) or `bearer` (a token)."""
+    """Who may use a route: `basic` (user and password), `bearer` (a token) or one of `keys`.
 
-    kind: Literal["basic", "bearer"]
+    `keys` are names and tokens; `secret` is the password or the one token, None with `keys`.
+    """
+
+    kind: Literal["basic", "bearer", "keys"]
     username: str | None
-    secret: Secret
+    secret: Secret | None
+    keys: tuple[tuple[str, Secret], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a guest publishes through the reverse proxy. `host` None: every host name."""
+    """What a guest publishes through the reverse proxy. `host` None: every host name.
+
+    `port` is None only where `llm` says who answers.
+    """
 
     host: str | None
     path: str
-    port: int
+    port: int | None
     auth: RouteAuth | None = None
+    rate_limit: RateLimit | None = None
+    llm: LlmRoute | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +202,6 @@ class Script:
     path: Path
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str | Secret], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Slo:
-    """What a guest promises: availability in percent, and the 95th percentile of latency."""
-
-    availability: float | None = None
-    latency_p95_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +330,18 @@ class HostUser:
 
 
 @dataclass(frozen=True, slots=True)
+class NvidiaDriver:
+    """What the files say of NVIDIA's driver, the same on the host and in its containers.
+
+    `runfile_url` is where its installer comes from, `repo_url` its distribution packages.
+    """
+
+    version: str | None = None
+    runfile_url: str | None = None
+    repo_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """What the hypervisor file says that guests also need to know."""
 
@@ -335,6 +350,7 @@ class Host:
     users: tuple[HostUser, ...] = ()
     gpus: tuple[Gpu, ...] | None = None
     capacity: Capacity = Capacity()
+    nvidia: NvidiaDriver = NvidiaDriver()
 
 
 @dataclass(frozen=True, slots=True)

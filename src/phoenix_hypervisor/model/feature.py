@@ -117,6 +117,12 @@ class Feature(Generic[OptionsT]):
         """The model servers that it runs, for proxies, firewalls, checks and benchmarks."""
         return ()
 
+    def reaches(
+        self, options: OptionsT, guest: "Guest", desired: "Desired"
+    ) -> Sequence[tuple["Address", int]]:
+        """Other guests, with their TCP ports, that it connects to; firewalls let it through."""
+        return ()
+
     def claims(self, options: OptionsT, guest: "Guest", desired: "Desired") -> Sequence["Claim"]:
         """What it asks of the guest's graphics cards."""
         return ()

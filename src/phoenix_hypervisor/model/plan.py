@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change
+from phoenix_hypervisor.model.ledger import Card
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,8 @@ class Plan:
 
     `basis` maps each address to a digest of what was wanted and seen when the plan was made, so
     that a saved plan can be refused, naming what moved. `refusals` are reasons why it can't be
-    applied at all; `kept` are things that `--prune` would delete.
+    applied at all; `kept` are things that `--prune` would delete. `gpus` is the ledger of graphics
+    cards, of the whole folder; empty where nobody uses one.
     """
 
     stack: str
@@ -26,6 +28,7 @@ class Plan:
     kept: tuple[Address, ...] = ()
     estimate_s: float = 0.0
     basis: Mapping[str, str] = field(default_factory=dict)
+    gpus: tuple[Card, ...] = ()
 
     @property
     def summary(self) -> dict[str, int]:

@@ -1,6 +1,10 @@
-"""Paths that guests publish: one rule for who reads the files and who writes a proxy's words."""
+"""Paths that guests publish, one rule for who reads the files and who writes a proxy's words; and
+how often they may be asked.
+"""
 
 import re
+from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 OWN = "/.phoenix"
@@ -8,6 +12,16 @@ OWN = "/.phoenix"
 
 _PATH = re.compile(r"/[A-Za-z0-9._~%@:+,!*/-]*")
 _NOT_MEANT = re.compile(r"%(?:2[Ff4]|5[Cc]|(?![0-9A-Fa-f]{2}))")
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """So many requests `per` second or minute, and `burst` at once, of each key or address."""
+
+    requests: int
+    per: Literal["second", "minute"]
+    burst: int
+    by: Literal["key", "address"]
 
 
 def refusal(path: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.secret import Secret
 
 ModelKind = Literal["chat", "embedding", "rerank"]
@@ -29,3 +30,17 @@ class Engine:
     models: tuple[ServedModel, ...]
     api_key: Secret | None = None
     path: str = "/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class LlmRoute:
+    """An OpenAI-compatible endpoint before the model servers of `guests`.
+
+    `engine` is one of the route's own guest that no feature runs. `timeout_s` None: as for all
+    routes.
+    """
+
+    guests: tuple[Address, ...]
+    engine: Engine | None = None
+    timeout_s: int | None = None
+    max_body_mb: int = 32

@@ -7,6 +7,7 @@ from phoenix_hypervisor import __version__
 from phoenix_hypervisor.model.change import Change
 from phoenix_hypervisor.model.errors import PlanStale, UsageError
 from phoenix_hypervisor.model.plan import Plan
+from phoenix_hypervisor.plan.ledger import show
 
 _FORMAT = 1
 
@@ -26,6 +27,7 @@ def dump(plan: Plan) -> dict[str, Any]:
         "kept": list(plan.kept),
         "estimate_s": round(plan.estimate_s, 1),
         "basis": dict(plan.basis),
+        "gpus": show.as_json(plan.gpus),
     }
 
 

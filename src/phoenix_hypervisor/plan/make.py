@@ -13,7 +13,7 @@ from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
 from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
-from phoenix_hypervisor.plan import graph, schedule
+from phoenix_hypervisor.plan import graph, ledger, schedule
 from phoenix_hypervisor.plan.gone import asked_for, left_out
 from phoenix_hypervisor.plan.guest import Decision, decide
 from phoenix_hypervisor.plan.notes import notes
@@ -27,16 +27,20 @@ def make(desired: Desired, observed: Observed, driver: Driver, options: Options)
     decisions, refusals = _decisions(desired, observed, driver, options, scope)
     gone = left_out(desired, observed, driver, options)
     changes = changes_of(decisions | gone.deleted, desired, driver)
+    gpus = ledger.make(desired, options.claims).about(scope)
+    refusals += [one.text for one in gpus.refusals]
+    told = (*driver.remarks(part), *gone.notes, *notes(part, desired, observed, changes))
     return Plan(
         stack=desired.stack,
         driver=driver.name,
         changes=changes,
         unmanaged=_unmanaged(desired, observed),
         refusals=(*refusals, *driver.problems(part, observed, changes)),
-        notes=(*driver.remarks(part), *gone.notes, *notes(part, desired, observed, changes)),
+        notes=(*told, *gpus.notes),
         kept=tuple(gone.kept),
         estimate_s=schedule.whole(changes, desired, driver),
         basis=_Basis(desired, observed, driver, options),
+        gpus=gpus.cards if gpus.used else (),
     )
 
 
@@ -194,6 +198,8 @@ def _basis(
     for address, guest in desired.guests.items():
         shape = [dict(driver.project(guest)), options.fingerprints.get(address), repr(guest)]
         basis[f"files {address}"] = _digest(shape)
+    if options.claims:
+        basis["files host/gpus"] = _digest(repr(desired.host.gpus))
     for address, resource in {**desired.pools, **desired.bridges}.items():
         basis[f"files {address}"] = _digest(repr(resource))
         if address in observed.resources:

@@ -1,7 +1,7 @@
 """A plan as text for people. Rich markup; colours carry no meaning that words don't."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.markup import escape
 
@@ -9,6 +9,7 @@ from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Action, Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Json
 from phoenix_hypervisor.model.plan import Plan
+from phoenix_hypervisor.plan.ledger import show
 
 _COLOURS = {
     Action.CREATE: "green",
@@ -71,6 +72,9 @@ def _lines(plan: Plan) -> Iterator[str]:
         counts = ", ".join(f"{n} {_TO_DO[Action(a)]}" for a, n in plan.summary.items())
         yield ""
         yield f"[bold]{counts}[/]; {about(plan.estimate_s)}."
+    if plan.gpus:
+        yield ""
+        yield from map(_literal, show.lines(plan.gpus))
     if plan.kept:
         yield ""
         yield f"No longer in the files, kept without --prune: {_listed(plan.kept)}"
@@ -111,6 +115,8 @@ def _change(change: Change) -> Iterator[str]:
             yield f"      {_literal(_field(field))}"
     if change.action is Action.CREATE and change.fields:
         yield f"      {_literal(_new(change.fields))}"
+    if change.action is not Action.DELETE:
+        yield from (f"        {_literal(rule)}" for rule in _rules(change.fields))
     if change.after:
         yield f"      [dim]after {_listed(change.after)}[/]"
 
@@ -137,6 +143,27 @@ def _new(fields: Sequence[FieldChange]) -> str:
     if isinstance(features, list):
         told.append(" + ".join(str(each) for each in features))
     return ", ".join(told).replace("GiB, on", "GiB on")
+
+
+def _rules(fields: Sequence[FieldChange]) -> Iterator[str]:
+    """The rules of a new firewall, each as people say it."""
+    for field in fields:
+        rules = field.after.get("rules") if isinstance(field.after, dict) else None
+        if field.path == "firewall" and isinstance(rules, list):
+            yield from (_rule(rule) for rule in rules if isinstance(rule, dict))
+
+
+def _rule(rule: Mapping[str, Json]) -> str:
+    ports = rule.get("ports")
+    told = [
+        f"{rule['action']} {rule['direction']}",
+        str(rule.get("proto") or ""),
+        ", ".join(map(str, ports)) if isinstance(ports, list) else "",
+        f"from {rule['source']}" if rule.get("source") else "",
+        f"to {rule['dest']}" if rule.get("dest") else "",
+        f"({rule['comment']})" if rule.get("comment") else "",
+    ]
+    return " ".join(one for one in told if one)
 
 
 def _listed(names: Sequence[Address]) -> str:

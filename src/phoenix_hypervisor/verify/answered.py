@@ -7,6 +7,7 @@ import importlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from phoenix_hypervisor.model.check import Check, Outcome, Place
@@ -29,16 +30,27 @@ _REASONS = {
 class No(Exception):
     """The check's answer is no, for this reason. `answered`: something did answer, wrongly."""
 
-    def __init__(self, message: str, *, answered: bool = True) -> None:
+    def __init__(
+        self, message: str, *, answered: bool = True, latency_ms: float | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.answered = answered
+        self.latency_ms = latency_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Yes:
+    """What was good, and the latency to show where that is not the time of the whole asking."""
+
+    message: str
+    latency_ms: float
 
 
 def answered(
     *needs: str,
 ) -> Callable[
-    [Callable[[CheckT, Place], Awaitable[str]]],
+    [Callable[[CheckT, Place], Awaitable[str | Yes]]],
     Callable[[CheckT, Place], Coroutine[Any, Any, Outcome]],
 ]:
     """Makes `Check.ask` of a method that returns what was good, or raises `No`.
@@ -48,7 +60,7 @@ def answered(
     """
 
     def wrap(
-        ask: Callable[[CheckT, Place], Awaitable[str]],
+        ask: Callable[[CheckT, Place], Awaitable[str | Yes]],
     ) -> Callable[[CheckT, Place], Coroutine[Any, Any, Outcome]]:
         @functools.wraps(ask)
         async def outcome(check: CheckT, place: Place) -> Outcome:
@@ -61,11 +73,14 @@ def answered(
                 async with asyncio.timeout(check.timeout_s + grace_s):
                     message = await ask(check, place)
             except No as no:
-                return Outcome(False, no.message, _ms(began) if no.answered else None)
+                took = _ms(began) if no.latency_ms is None else round(no.latency_ms, 2)
+                return Outcome(False, no.message, took if no.answered else None)
             except (TimeoutError, TimedOut):
                 return Outcome(False, f"no answer within {check.timeout_s:g} s")
             except PhoenixError as error:
                 return Outcome(False, error.message)
+            if isinstance(message, Yes):
+                return Outcome(True, message.message, round(message.latency_ms, 2))
             return Outcome(True, message, _ms(began))
 
         return outcome

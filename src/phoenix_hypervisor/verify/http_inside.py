@@ -58,7 +58,8 @@ async def send_inside(request: Request, place: Place, timeout_s: float) -> Reply
     return _parse(request, said.out, said.err)
 
 
-def _curl(request: Request) -> tuple[str, bytes]:
+def curl(request: Request) -> tuple[str, bytes]:
+    """A call of curl that prints the reply as it comes over the wire, and its standard input."""
     host, port = request.host, request.port
     name = f"[{host}]" if ":" in host else host
     scheme = "https" if request.tls else "http"
@@ -79,16 +80,16 @@ def _curl(request: Request) -> tuple[str, bytes]:
 def _python(request: Request) -> tuple[str, bytes]:
     words = [request.address, str(request.port), str(int(request.tls))]
     words += [str(int(request.verify_tls)), request.host]
-    return f"python3 -c {shlex.quote(_PYTHON)} {shlex.join(words)}", _raw(request)
+    return f"python3 -c {shlex.quote(_PYTHON)} {shlex.join(words)}", raw(request)
 
 
 def _bash(request: Request) -> tuple[str, bytes]:
     words = shlex.join([request.address, str(request.port)])
-    return f"bash -c {shlex.quote(_BASH)} bash {words}", _raw(request)
+    return f"bash -c {shlex.quote(_BASH)} bash {words}", raw(request)
 
 
 _TOOLS: dict[str, Callable[[Request], tuple[str, bytes]]] = {
-    "curl": _curl,
+    "curl": curl,
     "python3": _python,
     "bash": _bash,
 }
@@ -101,7 +102,8 @@ def _quoted(text: str) -> str:
     return f'"{text}"'
 
 
-def _raw(request: Request) -> bytes:
+def raw(request: Request) -> bytes:
+    """The request as it goes over the wire; the server closes the connection after it."""
     headers = {"Host": request.authority, "Accept": "*/*", "User-Agent": "phoenix"}
     headers |= dict(request.headers) | {"Connection": "close"}
     body = request.body or b""
@@ -123,7 +125,7 @@ class _Wire:
         return io.BytesIO(self._data)
 
 
-def _reason(err: str) -> str:
+def tool_reason(err: str) -> str:
     """The line in which a tool says why; curl puts advice below it."""
     told = next((line for line in err.splitlines() if line.startswith("curl: (")), "")
     return first_line(told.partition(") ")[2]) or last_line(err)
@@ -135,7 +137,7 @@ def _parse(request: Request, out: str, err: str) -> Reply:
     except binascii.Error:
         data = b""
     if not data:
-        words = _reason(err) or "the connection was closed"
+        words = tool_reason(err) or "the connection was closed"
         raise No(f"no answer from {request.where}: {words}", answered=False)
     # Only `makefile` of a socket is used there.
     reply = http.client.HTTPResponse(_Wire(data), method=request.method)  # type: ignore[arg-type]

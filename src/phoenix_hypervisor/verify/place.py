@@ -30,10 +30,11 @@ class GuestPlace:
         *,
         ip: str | None = None,
         run: str = "",
+        shells: int = _SHELLS,
     ) -> None:
         """`ip` is the address to use, where the files say it; else the driver is asked. `run` is
         the id of the run that asks: commands in the guest bear it, so that a later run finds what
-        a killed one left.
+        a killed one left. At most `shells` scripts run in the guest at once.
         """
         self._env = {RUN_ENV: f"{run}.{CHECK}"} if run else {}
         self._driver = driver
@@ -43,8 +44,8 @@ class GuestPlace:
         self._addresses: Sequence[str] = ()
         self._way_in: Sequence[str] | None = None
         self._idle: list[Shell] = []
-        self._free = asyncio.Semaphore(_SHELLS)
-        self._threads = ThreadPoolExecutor(_SHELLS, thread_name_prefix=f"check {guest}")
+        self._free = asyncio.Semaphore(shells)
+        self._threads = ThreadPoolExecutor(shells, thread_name_prefix=f"check {guest}")
 
     async def __aenter__(self) -> Self:
         await self.refresh()

@@ -28,6 +28,18 @@ def bench(incus_daemon: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="session")
+def llm_bench(incus_daemon: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """One container for the servers of models."""
+    corner = lab.Lab("m")
+    made = Bench.of(corner, tmp_path_factory.mktemp("models"), "llm")
+    try:
+        made.make()
+        yield made
+    finally:
+        lab.clear(corner.name)
+
+
+@pytest.fixture(scope="session")
 def api(bench: Bench) -> str:
     """A served application, and the address of its guest."""
     bench.deploy("api", "python_api_service", API)

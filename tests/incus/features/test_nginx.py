@@ -11,7 +11,8 @@ from itertools import pairwise
 import pytest
 from tests.support.featurebench import OWN_FOLDER, SITE, Bench, basic, get
 
-from phoenix_hypervisor.features._nginx_conf import Proxied, Server, Static, render
+from phoenix_hypervisor.features._nginx_conf import Server, Static, render
+from phoenix_hypervisor.features._nginx_routes import Proxied
 from phoenix_hypervisor.model.desired import Route, RouteAuth
 from phoenix_hypervisor.model.secret import Secret
 
@@ -34,7 +35,7 @@ class TestNginx:
             Static("demo", (host,), headers=(("X-Text", text),))
             for host, text in zip(hosts, texts, strict=True)
         ]
-        tokens = {"route-1": "Az09-._~+/=" * 9}
+        tokens = {"route-1": {"ann": "Az09-._~+/=" * 9}}
         routes = [Proxied(None, "/x", "10.0.0.9:1", "bearer", "route-1")]
         files = render(
             Server(port=8080, trusted=("10.0.0.0/8", "fd00::/8")), statics, routes, tokens

@@ -19,12 +19,13 @@ def service(bench: Bench, db: str) -> str:
     """The service's address; its port leaves the other tests' application alone."""
     guests = json.loads((QUICKSTART / "phoenix_lxc_configs.json").read_text())["lxc_configs"]
     bench.secrets["PORTFOLIO_DB_PASSWORD"] = "a password of this test"
+    bench.secrets["LLM_API_KEY"] = "a key of this test"
     bench.deploy("db", "postgresql", guests["101"]["postgresql"])
     folder, bench.folder = bench.folder, QUICKSTART
     try:
-        bench.deploy(
-            "api", "python_api_service", guests["102"]["python_api_service"] | {"port": PORT}
-        )
+        words = guests["102"]["python_api_service"]
+        words["environment"]["LLM_HOST"] = "127.0.0.1"  # where no model runs
+        bench.deploy("api", "python_api_service", words | {"port": PORT})
     finally:
         bench.folder = folder
     return f"{bench.ip('api')}:{PORT}"
@@ -52,6 +53,12 @@ def test_an_empty_database_is_filled_once(bench: Bench, service: str) -> None:
     assert json.loads(get(service, "/api/health")[1]) == {"database": "ok", "projects": 5}
     bench.sh("api", "systemctl restart portfolio-api")
     assert found(service, "")["total"] == 5
+
+
+def test_without_the_models_only_questions_are_refused(service: str) -> None:
+    status, body = get(service, "/api/sources?question=anything")
+    assert (status, json.loads(body)) == (503, {"detail": "the embedding model can't be reached"})
+    assert get(service, "/api/sources?question=%00")[0] == 422
 
 
 def test_what_is_added_is_found_and_is_in_the_database(bench: Bench, service: str) -> None:

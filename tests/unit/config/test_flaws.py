@@ -134,3 +134,22 @@ def test_certificates_are_text_or_files(tmp_path: Path) -> None:
     [problem] = told(tmp_path, {"101": guest})
     assert problem.pointer.endswith("/ca_certificates/2")
     assert problem.message == "none.pem is not there"
+
+
+def test_a_route_to_a_model_server_waits_for_words_that_are_right(tmp_path: Path) -> None:
+    """Its feature's options say which models there are: one mistake there is told once."""
+    network = {"ip": "10.0.0.2/24"}
+    guests: dict[str, dict[str, object]] = {
+        "101": {"name": "web", **TEMPLATE, "network_config": network, "features": ["nginx"]},
+        "102": {
+            "name": "llm",
+            **TEMPLATE,
+            "network_config": {"ip": "10.0.0.3/24"},
+            "features": ["redis"],
+            "redis": {"port": 0},
+            "routes": [{"llm": True}],
+        },
+    }
+    assert [p.pointer for p in told(tmp_path, guests)] == ["/lxc_configs/102/redis/port"]
+    guests["102"]["redis"] = {}
+    assert [p.pointer for p in told(tmp_path, guests)] == ["/lxc_configs/102/routes/0"]

@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 from tests.unit.features.guests import desired, guest
 
-from phoenix_hypervisor.features._nginx_conf import Proxied, Server, proxied, quote, render
-from phoenix_hypervisor.features.nginx import Nginx, NginxOptions, _render, password_line
+from phoenix_hypervisor.features._nginx_conf import Server, render
+from phoenix_hypervisor.features._nginx_routes import Proxied, proxied, quote
+from phoenix_hypervisor.features.nginx import Nginx, NginxOptions, Revealed, _render, password_line
 from phoenix_hypervisor.model.desired import FeatureUse, Route, RouteAuth
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
 from phoenix_hypervisor.model.secret import Secret
@@ -21,9 +22,8 @@ def servers(options: dict[str, Any], *routes: dict[str, Any]) -> str:
     """The server blocks for options and for routes as the inputs give them."""
     wanted = NginxOptions.model_validate(options)
     read = proxied([{"host": None, "auth": None, **route} for route in routes])
-    return _render(wanted, read, dict.fromkeys((r.key for r in read), "a-good-token"))[
-        "50-servers.conf"
-    ]
+    revealed = Revealed({r.key: {"ann": "a-good-token"} for r in read if r.by_token}, {})
+    return _render(wanted, read, revealed)["50-servers.conf"]
 
 
 def block(text: str, name: str) -> str:
@@ -143,7 +143,7 @@ def test_quotes_are_kept_literally_and_dollars_refused() -> None:
 def test_tokens_that_a_map_could_not_hold_are_refused(token: str) -> None:
     route = Proxied(None, "/", UP, "bearer", "route-1")
     with pytest.raises(ConfigError, match="bearer token"):
-        render(Server(), (), (route,), {"route-1": token})
+        render(Server(), (), (route,), {"route-1": {"ann": token}})
 
 
 class TestInputs:

@@ -156,9 +156,9 @@ def test_down_keeps_images_that_others_use(machine: Machine, projects: str, gues
 @pytest.mark.parametrize(
     ("why", "proxmox", "chosen", "said"),
     [
-        ("", "false", "not long and not pve", ""),
-        ("no root", "false", "not long and not pve and not incus", "(no root)"),
-        ("", "true", "not long and not pve and not incus", "Proxmox node"),
+        ("", "false", "not long and not pve and not vllm", ""),
+        ("no root", "false", "not long and not pve and not vllm and not incus", "(no root)"),
+        ("", "true", "not long and not pve and not vllm and not incus", "Proxmox node"),
     ],
 )
 def test_the_tests_run_where_containers_do_not(

@@ -19,7 +19,7 @@ from tests.unit.plan.worlds import (
 
 from phoenix_hypervisor.model.address import Address, lxc
 from phoenix_hypervisor.model.change import Action, Change, FieldChange, Impact
-from phoenix_hypervisor.model.desired import Firewall, Nic
+from phoenix_hypervisor.model.desired import Firewall, FirewallRule, Nic
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.plan.render import about, seconds, text
 
@@ -209,3 +209,19 @@ def test_an_update_that_also_configures_says_what() -> None:
     assert line.startswith("  ~ update + configure lxc/900 (g900)")
     assert "memory_mb differs from the files; its inside is not as" in line
     assert "their files are now: nginx" in line
+
+
+def test_rules_of_a_firewall_are_told_one_by_one() -> None:
+    rules = (
+        FirewallRule("in", "ACCEPT", "10.0.0.3,10.0.0.4", None, "tcp", ("80", "90-99"), "mine"),
+        FirewallRule("out", "REJECT", None, "10.9.0.0/16"),
+    )
+    walled = replace(WEB, firewall=Firewall(True, rules, "ACCEPT"))
+    world = desired(BASE, walled)
+    told = [
+        "        ACCEPT in tcp 80, 90-99 from 10.0.0.3,10.0.0.4 (mine)",
+        "        REJECT out to 10.9.0.0/16",
+    ]
+    for there in ((), (seen(WEB, stack="lab"),)):
+        lines = shown(planned(world, observed(world, seen(BASE), *there))).splitlines()
+        assert [line for line in lines if line.startswith("        ")] == told

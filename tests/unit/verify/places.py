@@ -49,7 +49,7 @@ def only_with(folder: Path, *tools: str) -> Sequence[str]:
     return ("env", f"PATH={folder}", f"{folder}/sh")
 
 
-def check(kind: str, **words: object) -> Check:
+def check(kind: str, /, **words: object) -> Check:
     """A check as the files give it; `at` stands for `from`, which is a word of Python."""
     if "at" in words:
         words["from"] = words.pop("at")

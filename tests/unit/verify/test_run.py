@@ -20,7 +20,7 @@ def runs(pid: int) -> bool:
 
 
 def test_kinds_are_found_by_their_files() -> None:
-    assert list(available()) == ["command", "http", "sql", "tcp"]
+    assert list(available()) == ["command", "http", "llm", "sql", "tcp"]
 
 
 async def test_all_at_once_and_in_order() -> None:

@@ -1,8 +1,8 @@
-// The page's only script: asks the API and shows what it says. Texts of other people only ever
-// become text nodes, never markup.
+// The cards, the search and the form: asks the API and shows what it says.
+
+import { $, element } from "./dom.js";
 
 const PAGE = 24;
-const $ = (id) => document.getElementById(id);
 const state = { q: "", tag: "", shown: 0, total: 0, asking: null, fresh: null };
 
 /** Asks the API. Throws an Error with a sentence for people; `fields` holds problems by field. */
@@ -32,14 +32,9 @@ async function ask(path, options = {}) {
   throw error;
 }
 
-function element(name, text, properties = {}) {
-  const made = Object.assign(document.createElement(name), properties);
-  if (text) made.textContent = text;
-  return made;
-}
-
 function card(project) {
   const made = $("card").content.firstElementChild.cloneNode(true);
+  made.dataset.project = project.id;
   made.querySelector("h2").textContent = project.title;
   made.classList.toggle("new", project.id === state.fresh);
   const pieces = project.snippet?.some((piece) => piece.match)

@@ -5,7 +5,15 @@ from typing import Literal
 
 from phoenix_hypervisor.config.folder import Folder
 from phoenix_hypervisor.config.words.hypervisor import Ssh
-from phoenix_hypervisor.model.desired import Capacity, Gpu, Host, HostUser, Json, Target
+from phoenix_hypervisor.model.desired import (
+    Capacity,
+    Gpu,
+    Host,
+    HostUser,
+    Json,
+    NvidiaDriver,
+    Target,
+)
 
 DRIVERS: dict[str, Literal["proxmox", "incus", "sim"]] = {
     "proxmox": "proxmox",
@@ -70,4 +78,15 @@ def host(folder: Folder) -> Host:
             Gpu(gpu.index, gpu.name, gpu.memory_mb, gpu.pci, gpu.mapping) for gpu in words.gpus
         ),
         capacity=Capacity(capacity.memory_mb, capacity.cores, capacity.storage_gb),
+        nvidia=_nvidia(folder),
+    )
+
+
+def _nvidia(folder: Folder) -> NvidiaDriver:
+    """The host's own words go before those of the containers' file."""
+    driver, lxc = folder.host.nvidia_driver, folder.lxc
+    return NvidiaDriver(
+        version=driver.version or lxc.nvidia_driver_version,
+        runfile_url=driver.runfile_url or lxc.nvidia_runfile_url,
+        repo_url=lxc.nvidia_repo_url,
     )

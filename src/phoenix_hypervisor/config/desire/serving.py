@@ -3,16 +3,19 @@
 from phoenix_hypervisor.config.document import Pointer
 from phoenix_hypervisor.config.folder import AnyEntry, Folder
 from phoenix_hypervisor.config.words.lxc import Container
-from phoenix_hypervisor.config.words.shared import RouteAuth as AuthWords
-from phoenix_hypervisor.model.check import Check
-from phoenix_hypervisor.model.desired import Route, RouteAuth, Slo
+from phoenix_hypervisor.config.words.routes import LlmRoute as LlmWords
+from phoenix_hypervisor.config.words.routes import RateLimit as RateWords
+from phoenix_hypervisor.config.words.routes import Route as RouteWords
+from phoenix_hypervisor.config.words.routes import RouteAuth as AuthWords
+from phoenix_hypervisor.model.check import Check, Slo
+from phoenix_hypervisor.model.desired import Route, RouteAuth
+from phoenix_hypervisor.model.route import RateLimit
+from phoenix_hypervisor.model.serving import Engine, LlmRoute, ServedModel
 
 
 def routes(folder: Folder, entry: AnyEntry) -> tuple[Route, ...]:
     """The guest's routes; a `traefik_service` is one more, unless a route says the same."""
-    found = [
-        Route(words.host, words.path, words.port, _auth(words.auth)) for words in entry.words.routes
-    ]
+    found = [_route(folder, entry, words) for words in entry.words.routes]
     service = entry.words.traefik_service
     if service is not None:
         domain = folder.host.domain_name
@@ -30,6 +33,36 @@ def place_of_route(entry: AnyEntry, place: Pointer) -> Pointer:
     return place
 
 
+def _route(folder: Folder, entry: AnyEntry, words: RouteWords) -> Route:
+    llm = None
+    path = words.path
+    if words.llm is not None:
+        llm = _llm(folder, entry, words.llm, words.port)
+        path = words.path if "path" in words.model_fields_set else "/v1"
+    auth = _auth(words.auth)
+    return Route(words.host, path, words.port, auth, _rate(words.rate_limit, auth), llm)
+
+
+def _llm(folder: Folder, entry: AnyEntry, words: LlmWords, port: int | None) -> LlmRoute:
+    engine = None
+    if port is not None:
+        models = tuple(ServedModel(model.name, model.kind) for model in words.models)
+        engine = Engine("", port, models, words.api_key, words.engine_path)
+    named = (folder.guest(wanted) for wanted in words.guests)
+    guests = tuple(dict.fromkeys(guest.address for guest in named if guest is not None))
+    if engine is None and not words.guests:
+        guests = (entry.address,)
+    return LlmRoute(guests, engine, words.timeout_s, words.max_body_mb)
+
+
+def _rate(words: RateWords | None, auth: RouteAuth | None) -> RateLimit | None:
+    if words is None:
+        return None
+    keyed = auth is not None and auth.kind != "basic"
+    by = words.by or ("key" if keyed else "address")
+    return RateLimit(words.requests, words.per, words.burst or words.requests, by)
+
+
 def _auth(words: AuthWords | None) -> RouteAuth | None:
     if words is None:
         return None
@@ -37,6 +70,8 @@ def _auth(words: AuthWords | None) -> RouteAuth | None:
         return RouteAuth("basic", words.basic.username, words.basic.password)
     if words.bearer is not None:
         return RouteAuth("bearer", None, words.bearer.token)
+    if words.keys is not None:
+        return RouteAuth("keys", None, None, tuple(words.keys.items()))
     return None
 
 

@@ -1,4 +1,4 @@
-"""Routes: no name and path is published by two guests."""
+"""Routes: no name and path is published by two guests, and who answers is there."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,22 @@ from phoenix_hypervisor.model.route import meant
 
 
 def find(folder: Folder) -> Iterator[Problem]:
+    """Routes that an earlier one has taken, and guests of model servers that don't run."""
+    yield from _doubled(folder)
+    for guest in folder.guests:
+        for index, route in enumerate(guest.words.routes):
+            for number, wanted in enumerate(route.llm.guests if route.llm else ()):
+                place = ("routes", index, "llm", "guests", number)
+                other = folder.guest(wanted)
+                if other is None and folder.knows_all_guests:
+                    message = f"the route leads to {wanted}, which is not in the files"
+                    yield guest.spot.error(place, message, folder.known_ids(but=guest))
+                elif other is not None and other.rests:
+                    message = f"the route leads to {other.label}, a template that does not run"
+                    yield guest.spot.error(place, message, "name a guest that runs")
+
+
+def _doubled(folder: Folder) -> Iterator[Problem]:
     """Routes, of both spellings, that an earlier one has taken."""
     first: dict[tuple[str | None, str], tuple[AnyEntry, Pointer]] = {}
     for guest in folder.guests:

@@ -132,11 +132,15 @@ class Zfs(Words):
 class NvidiaDriver(Words):
     """NVIDIA's driver on the host."""
 
-    install: bool = Field(False, description="Whether it is installed.")
-    version: Text | None = Field(None, description="Its version.")
+    install: Annotated[bool, Later()] = Field(False, description="Whether it is installed.")
+    version: Text | None = Field(
+        None, description="Its version, which containers with the feature `nvidia` get too."
+    )
     runfile_url: Url | None = Field(None, description="Where its installer comes from.")
-    cuda_version: Text | None = Field(None, description="CUDA's version.")
-    install_vllm_libs: bool = Field(False, description="Whether libraries for vLLM come along.")
+    cuda_version: Annotated[Text | None, Later()] = Field(None, description="CUDA's version.")
+    install_vllm_libs: Annotated[bool, Later()] = Field(
+        False, description="Whether libraries for vLLM come along."
+    )
 
 
 class Behavior(Words):

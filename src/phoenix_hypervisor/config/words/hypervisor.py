@@ -224,7 +224,7 @@ class HypervisorFile(Words):
     tests: Annotated[Suites, Later()] = Field(
         default_factory=dict, description="Suites of tests of the host."
     )
-    nvidia_driver: Annotated[NvidiaDriver, Later()] = Field(
+    nvidia_driver: NvidiaDriver = Field(
         default_factory=NvidiaDriver, description="NVIDIA's driver on the host."
     )
     gpus: list[Gpu] | None = Field(

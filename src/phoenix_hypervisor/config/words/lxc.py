@@ -146,13 +146,13 @@ class Container(OldVllm, GuestWords):
 class LxcFile(Words):
     """The containers."""
 
-    nvidia_driver_version: Annotated[Text | None, Later()] = Field(
+    nvidia_driver_version: Text | None = Field(
         None, description="The version of NVIDIA's driver inside; the same as the host's."
     )
-    nvidia_repo_url: Annotated[Url | None, Later()] = Field(
-        None, description="Where CUDA's packages come from."
+    nvidia_repo_url: Url | None = Field(
+        None, description="Where packages of the driver come from, if not its installer."
     )
-    nvidia_runfile_url: Annotated[Url | None, Later()] = Field(
+    nvidia_runfile_url: Url | None = Field(
         None, description="Where the driver's installer comes from."
     )
     lxc_configs: Annotated[dict[str, Any], NoComments, WithJsonSchema({"type": "object"})] = Field(

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from phoenix_hypervisor.config.words.base import Later, Old, Words, wrong
+from phoenix_hypervisor.config.words.base import Later, Old, Words
+from phoenix_hypervisor.config.words.routes import Route
 from phoenix_hypervisor.config.words.values import (
     AbsolutePath,
     GuestId,
@@ -15,14 +16,12 @@ from phoenix_hypervisor.config.words.values import (
     NoComments,
     Port,
     PortRanges,
-    RoutePath,
     SnapshotName,
     StorageName,
     Text,
     choice,
     shaped,
 )
-from phoenix_hypervisor.model.secret import Secret
 
 Policy = Annotated[Literal["ACCEPT", "DROP", "REJECT"], choice("ACCEPT", "DROP", "REJECT")]
 Direction = Annotated[Literal["in", "out"], choice("in", "out")]
@@ -123,47 +122,6 @@ class TraefikService(Words):
 
     name: HostName = Field(description="The name that it is published under.")
     port: Port = Field(description="The port in the guest.")
-
-
-class BasicAuth(Words):
-    """A user and a password."""
-
-    username: Text = Field(description="The user.")
-    password: Secret = Field(description='The password, as `{"secret": "NAME"}`.')
-
-
-class BearerAuth(Words):
-    """A token in the `Authorization` header."""
-
-    token: Secret = Field(description='The token, as `{"secret": "NAME"}`.')
-
-
-SETS = ("routes/*/auth/basic/password",)
-"""Passwords among these words that the stack itself sets, as `Feature.sets` writes them."""
-
-
-class RouteAuth(Words):
-    """Who may use a route; one of both."""
-
-    basic: BasicAuth | None = Field(None, description="By user and password.")
-    bearer: BearerAuth | None = Field(None, description="By a token.")
-
-    @model_validator(mode="after")
-    def _one(self) -> "RouteAuth":
-        if (self.basic is None) == (self.bearer is None):
-            raise wrong("must hold exactly one of `basic` and `bearer`", 'such as {"bearer": {…}}')
-        return self
-
-
-class Route(Words):
-    """What a guest publishes through the reverse proxy."""
-
-    host: HostName | None = Field(
-        None, description="The name it is published under; every name where missing."
-    )
-    path: RoutePath = Field("/", description="The path it starts at.")
-    port: Port = Field(description="The port in the guest.")
-    auth: RouteAuth | None = Field(None, description="Who may use it; everybody where missing.")
 
 
 class Slo(Words):

@@ -170,9 +170,13 @@ class Machine(GuestWords):
     bios: Literal["seabios", "ovmf"] | None = Field(
         None, description="`seabios`, or `ovmf` for UEFI."
     )
-    docker_stacks: Annotated[
-        list[Annotated[Stack, BeforeValidator(_stack), WithJsonSchema(_STACK_SCHEMA)]], Later()
-    ] = Field(default_factory=list, description="Docker stacks that run in it.")
+    docker_stacks: list[
+        Annotated[Stack, BeforeValidator(_stack), WithJsonSchema(_STACK_SCHEMA)]
+    ] = Field(
+        default_factory=list,
+        description="Compose projects that its feature `docker` runs; one whose folder is not "
+        "there is passed over.",
+    )
     portainer_environment_name: Annotated[Text | None, Later()] = Field(
         None, description="Its name in Portainer."
     )

@@ -4,6 +4,7 @@ Inside, because Incus's own rules on a bridged card never filter between guests 
 Source of the grammar: nft(8).
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
 
@@ -29,6 +30,7 @@ ExecStop=-/usr/sbin/nft delete table inet phoenix
 [Install]
 WantedBy=sysinit.target
 """
+_COMMENT_LIMIT = 127
 _VERDICT = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "reject"}
 
 
@@ -100,5 +102,12 @@ def _lines(rule: FirewallRule, parts: list[str], protocols: Sequence[str | None]
             match.append("meta l4proto " + ("icmp" if proto == "icmp" else "ipv6-icmp"))
         elif proto:
             match.append(f"meta l4proto {proto}")
-        lines.append(" ".join([*match, _VERDICT[rule.action]]))
+        lines.append(" ".join([*match, _VERDICT[rule.action], *_comment(rule.comment)]))
     return lines
+
+
+def _comment(text: str) -> Iterator[str]:
+    """What nft(8) can hold of a comment: no quotes, at most 128 bytes."""
+    plain = re.sub(r"[^ !#-\[\]-~]", "", text)[:_COMMENT_LIMIT].strip()
+    if plain:
+        yield f'comment "{plain}"'

@@ -16,6 +16,7 @@ from phoenix_hypervisor.drivers.proxmox.look import View
 from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
 from phoenix_hypervisor.drivers.proxmox.permissions import grant
 from phoenix_hypervisor.drivers.proxmox.privileges import BASE, PRIVILEGES
+from phoenix_hypervisor.drivers.proxmox.property import flag
 from phoenix_hypervisor.model.desired import Desired, Target
 from phoenix_hypervisor.model.errors import PhoenixError
 from phoenix_hypervisor.model.finding import Finding
@@ -53,6 +54,7 @@ async def examine(
     patient = _Patient(api, channels, target, desired, seen)
     found = await _guarded("version", patient.version)
     found += [patient.trust(), *patient.privileges(), *patient.cluster(), *patient.storages()]
+    found += await _guarded("firewall", patient.firewall)
     nodes = sorted(seen.cluster.online)
     for each in await asyncio.gather(*(patient.node(node) for node in nodes)):
         found += each
@@ -118,6 +120,19 @@ class _Patient:
             said = f"hypervisor.node is {wanted}, and there are {', '.join(cluster.nodes)}"
             mend = f'write "node": "{cluster.local}"'
             yield Finding("node", False, said, mend)
+
+    async def firewall(self) -> list[Finding]:
+        """Firewalls of guests, also those that follow from routes, hold with the datacenter's."""
+        guests = self.desired.guests.values()
+        wanted = [each.address for each in guests if each.firewall and each.firewall.enabled]
+        if not wanted:
+            return []
+        options = await self.api.get("/cluster/firewall/options")
+        if flag(options.get("enable")):
+            return [Finding("firewall", True, "the datacenter's is on, so that guests' hold")]
+        said = f"the datacenter's is off: that of {', '.join(wanted)} does nothing"
+        mend = "pvesh set /cluster/firewall/options --enable 1   (read first whom it shuts out)"
+        return [Finding("firewall", False, said, mend, needed=False)]
 
     def storages(self) -> Iterator[Finding]:
         """Of the node where new guests go: for each kind of content, a storage that takes it."""

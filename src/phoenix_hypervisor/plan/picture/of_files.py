@@ -80,7 +80,8 @@ def _around(guest: Guest, world: _World) -> Iterator[tuple[Node | None, Edge]]:
     for number, route in enumerate(guest.routes):
         key = f"{guest.address} route {number}"
         guard = f", {route.auth.kind} auth" if route.auth else ""
-        node = Node(key, "route", f"{route.host or ''}{route.path}", (f"port {route.port}{guard}",))
+        to = "model servers" if route.port is None else f"port {route.port}"
+        node = Node(key, "route", f"{route.host or ''}{route.path}", (f"{to}{guard}",))
         yield node, Edge(guest.address, key, "route")
         for proxy in world.proxies:
             if proxy != guest.address:

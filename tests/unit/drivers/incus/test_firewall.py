@@ -39,7 +39,7 @@ table inet phoenix {
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, \
 nd-router-solicit, packet-too-big } accept
     icmp type { destination-unreachable, time-exceeded, parameter-problem } accept
-    tcp dport { 22, 8000-8010 } accept
+    tcp dport { 22, 8000-8010 } accept comment "web"
     ip saddr 10.0.0.0/24 ip daddr 10.0.1.5 reject
     meta l4proto icmp accept
     meta l4proto ipv6-icmp accept

@@ -1,0 +1,52 @@
+"""What a llama.cpp server takes of its guest's graphics cards, reckoned from its words. Pure."""
+
+import math
+
+from phoenix_hypervisor.features._gguf import GgufModel
+from phoenix_hypervisor.features._llamacpp_options import LlamaServer
+from phoenix_hypervisor.model import llm_memory, llm_models
+from phoenix_hypervisor.model.gpu import Claim
+from phoenix_hypervisor.model.llm_memory import LLAMA_CPP_RUNTIME_MB
+
+
+def claim(server: LlamaServer, cards: int, layers: int | str) -> Claim:
+    """The claim of a server with `layers` (a number or `all`) on so many cards.
+
+    llama.cpp spreads layers and their cache over the cards (`--split-mode layer`), and counts the
+    output layer as one more. Where only some layers are there, or the word `gpu_memory_mb` tells
+    how much is taken, that is what is claimed.
+    """
+    name = _name_of(server.model)
+    found = llm_memory.estimate(
+        name,
+        context=server.tokens,
+        sequences=server.parallel,
+        cards=cards,
+        kv_dtype=server.cache_type_k if server.cache_type_k == server.cache_type_v else None,
+        runtime_mb=LLAMA_CPP_RUNTIME_MB,
+    )
+    need, told = found.per_card_mb, found.told
+    if need is not None and isinstance(layers, int):
+        known = llm_models.known(name)
+        whole = known.layers + 1 if known else None
+        if whole is None:
+            need, told = None, f"{layers} layers, of how many is not known"
+        elif layers < whole:
+            need = math.ceil((need - LLAMA_CPP_RUNTIME_MB) * layers / whole) + LLAMA_CPP_RUNTIME_MB
+            told += f"; {layers} of {whole} layers: {need / 1024:.1f} GiB"
+    return Claim(
+        what=f"llamacpp {server.names[0]}",
+        cards=cards,
+        memory_mb=server.gpu_memory_mb or need,
+        need_mb=need,
+        told=told,
+        index=server.gpus,
+    )
+
+
+def _name_of(model: GgufModel) -> str:
+    """The file's name, which mostly tells size and quantisation; of a pattern, the package's."""
+    if model.wheel is not None:
+        plain = not any(char in model.wheel.file for char in "*?[")
+        return model.wheel.file if plain else model.title
+    return f"{model.title}.gguf"
