@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, replace
 
-from phoenix_hypervisor.drivers.proxmox import cluster, edits, ha, kinds, state
+from phoenix_hypervisor.drivers.proxmox import cluster, edits, ha, kinds, state, uvm
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.api.texts import NoGuest
 from phoenix_hypervisor.drivers.proxmox.changing import Changing
@@ -47,6 +47,7 @@ class Guests:
         now = await self.changing.own(address)
         if not await self.runs(now):
             tell("starting")
+            await uvm.ensure(self.channels, now, tell)
             try:
                 await self.api.run("POST", url(now.node, address, "status", "start"), tell, 300.0)
             except Conflict:  # somebody was faster
