@@ -44,6 +44,8 @@ class Past:
             return plan
         session = self._session
         known = estimate.pace(self._notebook.samples(self._target))
+        if not known.anywhere and parallel == PARALLEL:
+            return plan  # made with just these estimates
         hands = self._hands(parallel)
         return estimate.refined(plan, session.desired, session.driver, known, hands)
 

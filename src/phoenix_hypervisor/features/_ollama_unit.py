@@ -261,7 +261,6 @@ def unit_text(running: Running) -> str:
         "LockPersonality=yes",
         "NoNewPrivileges=yes",
         "PrivateTmp=yes",
-        "ProtectClock=yes",
         "ProtectControlGroups=yes",
         "ProtectHome=read-only",
         "ProtectKernelLogs=yes",

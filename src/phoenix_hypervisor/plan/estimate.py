@@ -75,8 +75,6 @@ def works(
 
 def refined(plan: Plan, desired: Desired, driver: Driver, known: Pace, hands: Hands) -> Plan:
     """The same plan with what is known in its estimates. Nothing else of it is changed."""
-    if not known.anywhere:
-        return replace(plan, estimate_s=remaining(plan.changes, hands))
     changes = tuple(_change(change, desired, driver, known) for change in plan.changes)
     return replace(plan, changes=changes, estimate_s=remaining(changes, hands))
 

@@ -127,9 +127,14 @@ class TraefikService(Words):
 class Slo(Words):
     """What a guest promises."""
 
-    availability: float | None = Field(None, gt=0, le=100, description="In percent of the time.")
+    availability: Annotated[float | None, Later()] = Field(
+        None, gt=0, le=100, description="In percent of the time."
+    )
     latency_p95_ms: float | None = Field(
-        None, gt=0, description="95 of 100 answers are faster than this, in milliseconds."
+        None,
+        gt=0,
+        description="95 of 100 answers are faster than this, in milliseconds; the objective of its "
+        "`llm` checks.",
     )
 
 
@@ -210,7 +215,7 @@ class GuestWords(Words):
         default_factory=list,
         description='Questions that prove that it serves, such as `{"http": {"port": 80}}`.',
     )
-    slo: Annotated[Slo | None, Later()] = Field(None, description="What it promises.")
+    slo: Slo | None = Field(None, description="What it promises.")
     protected: bool = Field(False, description="It is never deleted, whatever is asked.")
     template_snapshot_name: SnapshotName | None = Field(
         None, description="A snapshot of this name is taken when it is complete; clones use it."
