@@ -48,7 +48,10 @@ def project(base: str) -> int:
         if error.code != _CONFLICT:
             raise
     found = ask(f"{base}/api/projects?q=%22lighthouse%20keeper%22")["projects"]
-    return int(next(each["id"] for each in found if each["title"] == PROJECT["title"]))
+    ids = [each["id"] for each in found if each["title"] == PROJECT["title"]]
+    if not ids:
+        raise ValueError(f"a project of the title {PROJECT['title']!r} is there, but not found")
+    return int(ids[0])
 
 
 def prove(base: str) -> str:

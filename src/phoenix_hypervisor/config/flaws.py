@@ -28,7 +28,7 @@ def flaws(folder: Folder, desired: Desired, refused: Sequence[Problem]) -> Itera
     """
     errors = [problem for problem in refused if problem.severity == "error"]
     told = _by_guest(errors)
-    homes = {_home(entry): entry for entry in folder.guests}
+    homes = [_home(entry) for entry in folder.guests] if told else []
     if not folder.knows_all_guests or any(
         word in _KNOWN_BY for home in homes for word, _ in told.get(home, ())
     ):
@@ -40,10 +40,7 @@ def flaws(folder: Folder, desired: Desired, refused: Sequence[Problem]) -> Itera
     for entry in folder.guests:
         for use in entry.features:
             find = folder.vocabulary.flaws.get(use.name)
-            above = pointer(entry.spot.path(use.name))
-            if find is None or any(
-                f"{place}/".startswith(f"{above}/") for _, place in told.get(_home(entry), ())
-            ):
+            if find is None or (told and _is_told(entry, use.name, told.get(_home(entry), ()))):
                 continue
             for flaw in find(use.options, desired.guests[entry.address], desired):
                 if flaw.guest is None:
@@ -52,6 +49,12 @@ def flaws(folder: Folder, desired: Desired, refused: Sequence[Problem]) -> Itera
                     owner = by_address[flaw.guest]
                     if options_are_known or not _is_endpoint(owner, flaw):
                         yield _at_guest(owner, flaw)
+
+
+def _is_told(entry: AnyEntry, feature: str, told: Sequence[tuple[str, str]]) -> bool:
+    """Whether something is wrong with the feature's options already."""
+    above = pointer(entry.spot.path(feature))
+    return any(f"{place}/".startswith(f"{above}/") for _, place in told)
 
 
 def _is_endpoint(entry: AnyEntry, flaw: Flaw) -> bool:

@@ -120,8 +120,8 @@ def answer_check(
 ) -> dict[str, Any]:
     """The words of the check `llm` that a server's model answers.
 
-    How fast it must be is for the guest's `slo` to say, or for a check in the files; here a slow
-    answer is one too.
+    On a graphics card, and where the guest's `slo` says how fast, it measures as a check of the
+    files does. On a CPU without such a promise a slow answer is one too.
     """
     words: dict[str, Any] = {
         "port": port,
@@ -133,11 +133,15 @@ def answer_check(
     }
     if api_key is not None:
         words["api_key"] = api_key
-    if guest.slo is None or guest.slo.latency_p95_ms is None:
-        words |= {"total_p95_ms": ANSWER_MS, "samples": 1}
-        if kind == "chat":
-            words["max_tokens"] = 16
-    return words
+    return words | unhurried(guest, kind)
+
+
+def unhurried(guest: Guest, kind: ModelKind) -> dict[str, Any]:
+    """Words of the check `llm` for a guest that promises nothing and has no card; else none."""
+    if guest.gpus or (guest.slo is not None and guest.slo.latency_p95_ms is not None):
+        return {}
+    few = {"max_tokens": 16} if kind == "chat" else {}
+    return {"total_p95_ms": ANSWER_MS, "samples": 1} | few
 
 
 def bring_up(

@@ -73,17 +73,20 @@ def plain(token: str, what: str) -> str:
 
 
 def zone(key: str, rate: Rate) -> str:
-    """The line for `http` that counts."""
+    """The line for `http` that counts.
+
+    Who is counted is in the zone's name: a running Nginx refuses one whose variable has changed.
+    """
     who = f"${variable(key)}" if rate.by == "key" else "$binary_remote_addr"
     pace = f"{rate.requests}r/{'s' if rate.per == 'second' else 'm'}"
-    return f"limit_req_zone {who} zone={key}:{_ZONE_MB}m rate={pace};"
+    return f"limit_req_zone {who} zone={key}-{rate.by}:{_ZONE_MB}m rate={pace};"
 
 
 def limit(key: str, rate: Rate) -> list[str]:
     """Lines for a location that is counted; where it was too much, `@<key>-429` answers."""
     burst = f" burst={rate.burst - 1} nodelay" if rate.burst > 1 else ""
     return [
-        f"limit_req zone={key}{burst};",
+        f"limit_req zone={key}-{rate.by}{burst};",
         "limit_req_status 429;",
         f"error_page 429 @{key}-429;",
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from phoenix_hypervisor.features import _fetch
+from phoenix_hypervisor.features._engine_units import unhurried
 from phoenix_hypervisor.features._ollama_unit import (
     HOME,
     INSTALLED,
@@ -37,7 +38,6 @@ CONTEXT = 4096
 """Tokens that Ollama gives a model where nothing else is said."""
 QUANTISATION = "Q4_K_M"
 """What its library keeps chat models in where the tag says nothing else."""
-ANSWER_MS = 60_000.0
 NO_LOGIN = "/usr/sbin/nologin"
 
 
@@ -67,11 +67,7 @@ class Ollama(Feature[OllamaOptions]):
             return ({"http": words | {"path": "/api/version", "status": 200}},)
         first = options.models[0]
         words |= {"model": first.name, "kind": first.kind, "deadline_s": 600.0}
-        if guest.slo is None or guest.slo.latency_p95_ms is None:
-            words |= {"total_p95_ms": ANSWER_MS, "samples": 1}
-            if first.kind == "chat":
-                words["max_tokens"] = 16
-        return ({"llm": words},)
+        return ({"llm": words | unhurried(guest, first.kind)},)
 
     def engines(self, options: OllamaOptions, guest: Guest, desired: Desired) -> Sequence[Engine]:
         """One server with all models. It asks nobody for a key."""

@@ -148,8 +148,10 @@ def _new(fields: Sequence[FieldChange]) -> str:
 def _rules(fields: Sequence[FieldChange]) -> Iterator[str]:
     """The rules of a new firewall, each as people say it."""
     for field in fields:
-        rules = field.after.get("rules") if isinstance(field.after, dict) else None
-        if field.path == "firewall" and isinstance(rules, list):
+        if field.path != "firewall" or not isinstance(field.after, dict):
+            continue
+        rules = field.after.get("rules")
+        if isinstance(rules, list):
             yield from (_rule(rule) for rule in rules if isinstance(rule, dict))
 
 

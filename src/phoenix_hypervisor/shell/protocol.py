@@ -45,8 +45,10 @@ def greeting(env: Mapping[str, str], token: str) -> bytes:
 #
 # Bash makes a group for each background job, in a subshell when asked again. Elsewhere `setsid`
 # does, which costs as much as starting the command's shell; the process id comes back through the
-# substitution, since a background job would ignore SIGINT there. Bash before 5.1 would keep each
-# here-document in a file: there `sh` is kept. (Bash has not read ahead, so that it gets the rest.)
+# substitution, since a background job would ignore SIGINT there. Bash before 5.1 would write each
+# here-document to a file: there `sh` is kept. (Bash has not read ahead, so that it gets the rest.)
+# Later ones write only those above a pipe's 64 KiB to one, which is unlinked at once. Where that
+# fails, such as on a full disk, `_run` is skipped and `_p` stays empty.
 PREPARE = r"""case $BASH_VERSION in [1-4].*|5.0.*) exec sh ;; esac
 exec 8>&1 9>&2 2>/dev/null
 _inner='echo $$; exec >&8 2>&9 8>&- 9>&-; . /dev/fd/3'
@@ -67,7 +69,8 @@ _group=
 fi
 _end() {
 _l=0
-if [ -n "$_group" ] && kill -s 0 -- "-$_p"; then _l=1; fi
+if [ -z "$_p" ]; then echo "the shell can't begin this command: is the disk full?" >&9
+elif [ -n "$_group" ] && kill -s 0 -- "-$_p"; then _l=1; fi
 printf '%s> %s %s\n' $1 $_s $_l >&8
 printf '%s>' $1 >&9
 }
@@ -100,7 +103,7 @@ class Command:
         body = f"exec 3<&-; {exports(self.env)}{self.script}"
         if "\0" in body:
             raise ValueError("a script can't hold a NUL byte")
-        run = f"_run {self.id} 3<<'{self.mark}'"
+        run = f"_s=126 _p=\n_run {self.id} 3<<'{self.mark}'"
         text, end = f"\n{body}\n{self.mark}\n", f"_end {self.mark}\n"
         if self.stdin_size is None:
             return f"{run} </dev/null{text}{end}".encode()

@@ -13,6 +13,7 @@ from phoenix_hypervisor.config import models
 from phoenix_hypervisor.config.words.base import Later, Note, Old, Unused
 from phoenix_hypervisor.config.words.hypervisor import HypervisorFile
 from phoenix_hypervisor.config.words.lxc import Container, LxcFile
+from phoenix_hypervisor.config.words.shared import Slo
 from phoenix_hypervisor.config.words.vllm import OldVllm
 from phoenix_hypervisor.config.words.vm import Machine, VmFile
 
@@ -74,8 +75,8 @@ def test_words_that_are_only_carried_are_marked() -> None:
     """The desired state holds these too, but no driver and no feature does anything with them."""
     told = {
         name
-        for model in (Container, Machine)
+        for model in (Container, Machine, Slo)
         for name, field in model.model_fields.items()
         if any(isinstance(mark, Later) for mark in field.metadata)
     }
-    assert {"ports", "slo", "portainer_role"} <= told
+    assert {"ports", "availability", "portainer_role"} <= told

@@ -198,11 +198,13 @@ class TestRates:
         ],
     )
     def test_a_route_is_counted(self, rate: Rate, zone: str, limit: str, wait: str) -> None:
+        # Its name must change with the variable: a running Nginx refuses another one.
+        name = f"route-1-{rate.by}"
         route = Proxied("k.test", "/", "10.0.0.9:1", "keys", "route-1", rate)
         made = render(Server(), (), (route,), {"route-1": {"ada": "sk-12345678"}})
         pace = f"{rate.requests}r/{rate.per[0]}"
-        assert f"limit_req_zone {zone} zone=route-1:10m rate={pace};" in made["00-http.conf"]
-        (found,) = re.findall(r"limit_req zone=route-1 ?(.*);", made["50-servers.conf"])
+        assert f"limit_req_zone {zone} zone={name}:10m rate={pace};" in made["00-http.conf"]
+        (found,) = re.findall(rf"limit_req zone={name} ?(.*);", made["50-servers.conf"])
         assert found == limit
         assert f"add_header Retry-After {wait} always;" in made["50-servers.conf"]
 

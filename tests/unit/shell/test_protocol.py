@@ -45,7 +45,7 @@ def test_output_is_passed_on_before_the_end_unless_it_could_be_the_mark() -> Non
 
 def test_script_and_environment_are_not_in_an_argument_vector() -> None:
     command = Command("echo $TOKEN", {"TOKEN": "it's\nhidden"})
-    started, *document = command.text().decode().splitlines()
+    _, started, *document = command.text().decode().splitlines()
     assert started == f"_run {command.id} 3<<'{command.mark}' </dev/null"
     assert "hidden" in "".join(document[: document.index(command.mark)])
 

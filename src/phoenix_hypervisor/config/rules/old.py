@@ -29,7 +29,8 @@ def find(folder: Folder) -> Iterator[Problem]:
         hint = f"write {instead} instead" + (f"; {also}" if also else "")
         yield guest.spot.warning(place, f"`{place[-1]}` is an old word", hint, key=True)
     for guest in folder.containers:
-        used = [word for word in OLD_WORDS if getattr(guest.words, word) is not None]
+        given = guest.words.model_fields_set
+        used = [w for w in OLD_WORDS if w in given and getattr(guest.words, w) is not None]
         if used:
             first = min(used, key=lambda word: guest.spot.document.place(guest.spot.path(word)))
             shown = ", ".join(f"`{word}`" for word in used[:3])

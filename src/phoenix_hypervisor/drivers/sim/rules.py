@@ -113,8 +113,11 @@ def _shortfalls(shown: dict[Address, Fields], have: Capacity) -> list[_Short]:
 
 
 def _storage(fields: Fields) -> int:
-    volumes = words.grouped(fields, "volumes").values()
-    return _number(fields.get("disk_gb")) + sum(_number(v.get("size_gb")) for v in volumes)
+    total = _number(fields.get("disk_gb"))
+    if any(path.startswith("volumes.") for path in fields):
+        volumes = words.grouped(fields, "volumes").values()
+        total += sum(_number(volume.get("size_gb")) for volume in volumes)
+    return total
 
 
 def _needs(fields: Fields) -> set[Address]:

@@ -122,7 +122,8 @@ class Llm(Check):
 
         client = Client(self._way(place), self._server(place))
         model = self.model or (await client.models())[0]
-        question = Question(self.serves, model, self.prompt, self.max_tokens)
+        exact = self.contains is None  # else it may end where it is complete
+        question = Question(self.serves, model, self.prompt, self.max_tokens, exact=exact)
         if self.warm_up:
             await client.ask(_shorter(question))
         loads = []
