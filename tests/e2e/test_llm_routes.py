@@ -88,6 +88,11 @@ def guests() -> dict[str, Any]:
                     "auth": KEYS,
                     "rate_limit": {"requests": 2},
                 },
+                {
+                    "host": "open.test",
+                    "llm": {"guests": ["303"]},
+                    "rate_limit": {"requests": 60},
+                },
             ],
         },
         "302": served(
@@ -215,6 +220,16 @@ def test_too_many_requests_of_one_key_are_told_to_wait(stack: Stack) -> None:
     assert headers["Retry-After"] == "30"
     assert ask(stack, "/v1/embeddings", body, BOB, host="slow.test")[0] == 200
     assert ask(stack, "/v1/embeddings", body, None, host="slow.test")[0] == 401
+
+
+def test_a_limited_route_gets_keys_while_nginx_runs(stack: Stack) -> None:
+    body = {"model": "tiny-embed"}
+    assert ask(stack, "/v1/embeddings", body, None, host="open.test")[0] == 200
+    with stack.edit() as words:
+        words["lxc_configs"]["301"]["routes"][-1]["auth"] = KEYS
+    stack.ok("apply", "--yes")
+    got = [ask(stack, "/v1/embeddings", body, key, host="open.test") for key in (None, ADA)]
+    assert [status for status, _, _ in got] == [401, 200]
 
 
 def test_the_log_knows_names_and_no_values(stack: Stack) -> None:

@@ -1,12 +1,13 @@
 """Finds the model server to measure: by its URL, or among the folder's guests."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from phoenix_hypervisor import features
+from phoenix_hypervisor.features.nginx import leading_to
 from phoenix_hypervisor.model.desired import Desired, Guest, Route
 from phoenix_hypervisor.model.engines import engines_of
 from phoenix_hypervisor.model.errors import UsageError
@@ -82,7 +83,7 @@ async def of_stack(
     chosen = model or (engine.models[0].name if engine.models else None)
     kinds: dict[str, ModelKind] = {one.name: one.kind for one in engine.models}
     kind = kinds.get(chosen or "", "chat")
-    routes = list(_routes(session.desired, guest, engine))
+    routes = list(leading_to(guest, engine, session.desired))
     if via == "route" and not routes:
         raise UsageError(
             f"no route leads to {guest.name}:{engine.port}", hint="--via port asks it directly"
@@ -162,34 +163,6 @@ def _engine(session: "Session", word: str | None, model: str | None) -> tuple[Gu
 def _named(engine: Engine) -> str:
     names = ", ".join(one.name for one in engine.models) or "models of its own"
     return f"{engine.feature} on port {engine.port} with {names}"
-
-
-def _routes(desired: Desired, owner: Guest, engine: Engine) -> Iterator[tuple[Guest, int, Route]]:
-    """The routes that lead to an engine, each with its proxy and that one's port."""
-    from phoenix_hypervisor.features.nginx import NginxOptions
-
-    proxies = [
-        (guest, use.options)
-        for guest in desired.guests.values()
-        if guest.runs
-        for use in guest.features
-        if isinstance(use.options, NginxOptions) and use.options.proxy is not False
-    ]
-    proxies.sort(key=lambda one: not one[1].proxy)
-    for proxy, options in proxies[:1]:
-        for guest in desired.guests.values():
-            for route in guest.routes if guest.runs else ():
-                if _leads_to(route, guest, owner, engine):
-                    yield proxy, options.port, route
-
-
-def _leads_to(route: Route, guest: Guest, owner: Guest, engine: Engine) -> bool:
-    if route.auth is not None and route.auth.kind == "basic":
-        return False
-    if route.llm is not None:
-        return owner.address in (route.llm.guests or (guest.address,))
-    below = engine.path == route.path or engine.path.startswith(f"{route.path.rstrip('/')}/")
-    return guest.address == owner.address and route.port == engine.port and below
 
 
 def _path(route: Route, engine: Engine) -> str:

@@ -124,8 +124,6 @@ async def _run(context: Context, bench: "Bench") -> bool:
                 status.update(f"{load.concurrency} at once: {done} of {requests} answers")
 
         try:
-            if not bench.model:
-                bench.model = (await bench.client.models())[0]
             await bench.run(tell)
         except asyncio.CancelledError:
             return True
@@ -150,6 +148,8 @@ def _hint(message: str) -> str:
         return "--api-key-env NAME names the variable that holds the key"
     if " answers 503" in message:
         return "the server is still starting: try again when `phoenix check` says that it answers"
+    if message.startswith("the warm-up was not"):
+        return "where it is only slow, such as while it loads its model, give it more --seconds"
     return "`phoenix check` asks the checks of the guests"
 
 

@@ -19,6 +19,7 @@ bench = typer.Typer(
 _KINDS = ("chat", "embedding", "rerank")
 _WAYS = ("route", "port", "inside")
 _MOST_AT_ONCE = 1024
+_MOST_INSIDE = 8
 _NUMBER = re.compile(r"[1-9][0-9]{0,3}")
 
 
@@ -92,9 +93,16 @@ def llm(
     from phoenix_hypervisor.cli import _bench
 
     context: Context = ctx.obj
+    numbers = _numbers(concurrency)
+    if via == "inside" and max(numbers) > _MOST_INSIDE:
+        raise UsageError(
+            f"--via inside asks at most {_MOST_INSIDE} at once: each is a process in the guest, "
+            "on the model server's own cores",
+            hint="--via port asks more from here",
+        )
     asked = _bench.Asked(
         where=where,
-        concurrency=_numbers(concurrency),
+        concurrency=numbers,
         requests=requests,
         seconds=seconds,
         prompt_tokens=prompt_tokens,

@@ -34,7 +34,7 @@ MOST_IDS = 12
 
 FindFlaws = Callable[[Any, Guest, Desired], Iterable[Flaw]]
 """As `Feature.flaws`, whose options differ from feature to feature."""
-FindReached = Callable[[Any, Guest, Desired], Iterable[tuple[Address, int]]]
+FindReached = Callable[[Any, Guest, Desired], Iterable[tuple[Address, int | None]]]
 """As `Feature.reaches`."""
 
 

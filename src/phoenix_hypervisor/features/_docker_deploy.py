@@ -1,5 +1,6 @@
 """Takes base images and stacks into a guest. All of it must be called in a deploy function."""
 
+import shlex
 from dataclasses import replace
 
 from phoenix_hypervisor.features import _docker_engine as engine
@@ -43,7 +44,7 @@ def stacks(options: DockerOptions, inside: Inside, *, again: bool) -> None:
 
     `again`: build images anew, since those below them are.
     """
-    there = _system.ask(f"ls {ETC} 2>/dev/null || true").split()
+    there = _system.ask(f"ls {ETC} 2>/dev/null || true").splitlines()
     wanted = {stack.called for stack in options.stacks}
     for name in sorted(set(there) - wanted):
         _system.run(f"Remove the stack {name}", texts.remove_script(name))
@@ -94,14 +95,14 @@ def _take_stack(stack: Stack, tree: Tree, inside: Inside, *, again: bool) -> Non
     if not (new or missing or _down(project.name)):
         return
     if any(not service.built for service in missing):
-        names = " ".join(service.name for service in missing if not service.built)
+        names = shlex.join(service.name for service in missing if not service.built)
         _system.run(
             f"Fetch images of {project.name}", f"sh -s -- pull --quiet {names}", stdin=script
         )
     if built := texts.to_build(found.services if new else missing):
         _system.run(
             f"Build images of {project.name}",
-            f"sh -s -- build --quiet {' '.join(built)}",
+            f"sh -s -- build --quiet {shlex.join(built)}",
             stdin=script,
         )
     take(
@@ -161,7 +162,9 @@ def _missing(found: texts.Read) -> list[texts.Service]:
     return [
         service
         for service in found.services
-        if _system.ask(f"docker image inspect {service.image} >/dev/null 2>&1 || echo missing")
+        if _system.ask(
+            f"docker image inspect {shlex.quote(service.image)} >/dev/null 2>&1 || echo missing"
+        )
     ]
 
 

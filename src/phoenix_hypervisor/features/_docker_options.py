@@ -18,6 +18,17 @@ from phoenix_hypervisor.model.feature import FeatureOptions, InFolder
 from phoenix_hypervisor.model.secret import Secret
 
 KEY_START = "-----BEGIN PGP"
+OWN_WORDS = {
+    "data-root": "data_root",
+    "graph": "data_root",
+    "storage-driver": "storage_driver",
+    "registry-mirrors": "registry_mirrors",
+    "insecure-registries": "insecure_registries",
+    "default-address-pools": "address_pools",
+    "live-restore": "live_restore",
+    "log-opts": "log_max_mb and log_files",
+}
+"""Keys of daemon.json that are not for `settings`, each with the word to write instead."""
 _STEERS = re.compile(r"(COMPOSE|DOCKER|BUILDX|BUILDKIT|LD)_.*|PATH|HOME|IFS|ENV|SHELL")
 
 Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://[^\s'\"\\]+$")]

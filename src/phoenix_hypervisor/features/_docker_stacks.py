@@ -281,13 +281,14 @@ def remove_script(name: str) -> str:
     """Shell words that take a stack down that is no longer in the files.
 
     Its volumes, and what its services wrote below its folder, go only where the files said so.
+    They fail, and what tells of the stack stays, where compose can't take it down.
     """
-    etc, base = f"{ETC}/{name}", f"{OPT}/{name}"
+    etc, base, name = (shlex.quote(text) for text in (f"{ETC}/{name}", f"{OPT}/{name}", name))
     return f"""
 volumes=
 [ "$(cat {etc}/volumes 2>/dev/null)" != remove ] || volumes=--volumes
 timeout 300 {etc}/compose down --remove-orphans --rmi local $volumes ||
-    timeout 300 docker compose --project-name {name} down --remove-orphans $volumes
+    timeout 300 docker compose --project-name {name} down --remove-orphans $volumes || exit 1
 [ -z "$volumes" ] || rm -rf {base}
 docker image prune --force --filter label=com.docker.compose.project={name} >/dev/null
 rm -rf {base}/releases {base}/current {etc}

@@ -5,14 +5,16 @@ what ran before runs again where a new one doesn't come up.
 """
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from phoenix_hypervisor.features._take import MARKERS, NewFile, differing, take
+from phoenix_hypervisor.features._words import TOKEN_RULE, is_token
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
+from phoenix_hypervisor.model.feature import Inside
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.model.serving import ModelKind
 
@@ -98,14 +100,20 @@ def card_groups() -> tuple[str, ...]:
 
 
 def checked_key(key: str, title: str) -> str:
-    """The key itself. Raises `ConfigureFailed` for one that no request's header can hold."""
-    if not key or not (key.isascii() and key.isprintable()) or key != key.strip():
+    """The key itself. Raises `ConfigureFailed` for one that doesn't keep `TOKEN_RULE`."""
+    if not is_token(key):
         raise ConfigureFailed(
-            f"the api_key of {title} is empty, has spaces around it, or holds other characters "
-            "than ASCII's",
+            f"the api_key of {title} must have {TOKEN_RULE}",
             hint="`openssl rand -hex 32` makes a good one",
         )
     return key
+
+
+def check_keys(keys: Mapping[str, Secret | None], inside: Inside) -> None:
+    """Refuses a server's key (by title) before anything is done. Raises `ConfigureFailed`."""
+    for title, key in keys.items():
+        if key is not None:
+            checked_key(inside.reveal(key), title)
 
 
 def answer_check(

@@ -143,8 +143,6 @@ class Fetch:
     def _told(self, error: urllib.error.HTTPError) -> str:
         """Why the server refused. Raises `Failed` where asking again makes no sense."""
         why = f"the server answered {error.code} {error.reason}"
-        if error.code == _BEYOND:
-            raise _Changed from error
         if error.code in _AGAIN:
             return why
         hint = ""
@@ -172,9 +170,11 @@ class Fetch:
         try:
             reply = opener.open(request, timeout=TIMEOUT_S)
         except urllib.error.HTTPError as error:
-            if error.code == _BEYOND and start and _size(error.headers) == start:
-                return  # all of it was there already
-            raise
+            if error.code != _BEYOND or not start:
+                raise
+            if _size(error.headers) != start:
+                raise _Changed from error
+            return  # all of it was there already
         with reply:
             self._learn(redirects.linked or reply.headers.get("X-Linked-ETag", ""))
             etag = reply.headers.get("ETag", "")

@@ -1,7 +1,9 @@
 """Models as GGUF files: where one comes from, what it is called, and how it gets into a guest."""
 
+import hashlib
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Self
 
@@ -19,6 +21,7 @@ HUB = "https://huggingface.co"
 FOLDER = "/var/lib/models"
 _SOURCES = ("file", "path", "url", "hub", "wheel")
 _PART = re.compile(r"^(?P<stem>.+)-00001-of-(?P<parts>\d{5})\.gguf$")
+_UPLOAD = re.compile(r"[0-9a-f]{12}")
 
 HubName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -129,8 +132,8 @@ def models_folder(wanted: str | None, guest: Guest) -> str:
 def bring(model: GgufModel, folder: str, inside: Inside) -> tuple[str, bool]:
     """Makes the file be in the guest: its path there, and whether it is new.
 
-    Models are never removed: other guests may use the same folder. Must be called in a deploy
-    function. Raises `ConfigureFailed` where it is not there.
+    Nothing is removed here (see `forget_uploads`). Must be called in a deploy function. Raises
+    `ConfigureFailed` where it is not there.
     """
     if model.path is not None:
         _must_be_there(model.path)
@@ -167,7 +170,9 @@ def _upload(file: str, folder: str, inside: Inside) -> tuple[str, bool]:
     from phoenix_hypervisor.features import _system
 
     source = own(inside.folder / file, inside.folder)
-    target = f"{folder}/files/{file}"
+    with source.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    target = f"{folder}/files/{digest[:12]}/{file}"  # another content makes another unit
     _system.folder(str(Path(target).parent))
     size = source.stat().st_size
     said = _system.ask(
@@ -181,6 +186,23 @@ def _upload(file: str, folder: str, inside: Inside) -> tuple[str, bool]:
         )
     done = files.put(name=f"Upload {file}", src=str(source), dest=target, mode="644")
     return target, done.did_change()
+
+
+def forget_uploads(folder: str, used: Sequence[str], guest: Guest) -> None:
+    """Removes uploaded models that no server of the guest uses any more, where they lie on its own
+    disk: other guests may use a volume's. Must be called in a deploy function.
+    """
+    from phoenix_hypervisor.features import _system
+
+    targets = [each.target for each in guest.volumes]
+    targets += [each.target for each in guest.mounts] + [each.target for each in guest.shares]
+    if any(f"{folder}/".startswith(f"{target.rstrip('/')}/") for target in targets):
+        return
+    there = _system.ask(f"ls {shlex.quote(f'{folder}/files')} 2>/dev/null || true").splitlines()
+    paths = [f"{folder}/files/{name}" for name in there if _UPLOAD.fullmatch(name)]
+    old = [path for path in paths if not any(each.startswith(f"{path}/") for each in used)]
+    if old:
+        _system.run("Remove models before these", f"rm -rf {shlex.join(old)}")
 
 
 def _from_hub(hub: GgufHub, folder: str, inside: Inside) -> tuple[str, bool]:

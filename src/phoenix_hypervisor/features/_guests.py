@@ -1,7 +1,10 @@
 """What features want to know of other guests, read from the desired state alone."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
+from phoenix_hypervisor.features._words import AddressOf
+from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigError
 from phoenix_hypervisor.model.feature import Flaw
@@ -37,6 +40,14 @@ def unreachable(wanted: Mapping[Place, int | str], desired: Desired, why: str) -
             static_ip(find(name, desired), why)
         except ConfigError as error:
             yield Flaw(error.message, place)
+
+
+def reached(values: Iterable[object], desired: Desired) -> Iterator[tuple[Address, None]]:
+    """The guests among options' values, as `Feature.reaches` tells them; unknown ones are flaws."""
+    for value in values:
+        if isinstance(value, AddressOf):
+            with suppress(ConfigError):
+                yield find(value.address_of, desired).address, None
 
 
 def unknown_dependents(guest: Guest, desired: Desired) -> Iterator[Flaw]:

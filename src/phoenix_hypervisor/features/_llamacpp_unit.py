@@ -11,11 +11,11 @@ from phoenix_hypervisor.features._engine_units import (
     NOTE,
     UNITS,
     address_inside,
+    checked_key,
     exec_line,
     hardening,
 )
 from phoenix_hypervisor.features._llamacpp_options import LlamaServer
-from phoenix_hypervisor.model.errors import ConfigureFailed
 
 PREFIX = "phoenix-llama-"
 
@@ -164,14 +164,5 @@ def _device_lines(running: Running) -> list[str]:
 
 
 def key_text(key: str, title: str) -> str:
-    """The file of `--api-key-file`. Raises `ConfigureFailed` for a key that it can't hold.
-
-    A line that begins with `#` is a comment there, and surrounding spaces are lost in requests.
-    """
-    if not key or not key.isprintable() or key != key.strip() or key.startswith("#"):
-        raise ConfigureFailed(
-            f"the api_key of {title} is empty, begins with #, or holds spaces around it or control "
-            "characters",
-            hint="`openssl rand -hex 32` makes a good one",
-        )
-    return f"{key}\n"
+    """The file of `--api-key-file`. Raises `ConfigureFailed` for a key that can't be."""
+    return f"{checked_key(key, title)}\n"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from phoenix_hypervisor.features._words import TOKEN_RULE, is_token
 from phoenix_hypervisor.model.errors import ConfigError
 
 Tokens = Mapping[str, Mapping[str, str]]
@@ -64,11 +65,8 @@ def _regex(token: str) -> str:
 
 def plain(token: str, what: str) -> str:
     """The token, if Nginx's words and a header can hold it. Raises `ConfigError`."""
-    if not re.fullmatch(r"[A-Za-z0-9._~+/=-]{8,512}", token):
-        raise ConfigError(
-            f"{what} must have 8 to 512 characters of A-Z a-z 0-9 - . _ ~ + / = "
-            "(RFC 6750, section 2.1)"
-        )
+    if not is_token(token):
+        raise ConfigError(f"{what} must have {TOKEN_RULE} (RFC 6750, section 2.1)")
     return token
 
 

@@ -53,6 +53,15 @@ def upstreams(owner: Guest, llm: LlmRoute, desired: Desired) -> list[Upstream]:
     return unique
 
 
+def leads_to(route: Route, guest: Guest, owner: Guest, engine: Engine, desired: Desired) -> bool:
+    """Whether a route of `guest` leads to the API of a model server of `owner`."""
+    if route.llm is not None:
+        behind = upstreams(guest, route.llm, desired)
+        return any(one.address == owner.address and each == engine for one, each in behind)
+    below = engine.path == route.path or engine.path.startswith(f"{route.path.rstrip('/')}/")
+    return guest.address == owner.address and route.port == engine.port and below
+
+
 def _names(desired: Desired, addresses: Sequence[Address]) -> set[str]:
     guests = (desired.guests.get(address) for address in addresses)
     return {use.name for guest in guests if guest for use in guest.features}

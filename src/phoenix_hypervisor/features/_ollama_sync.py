@@ -2,8 +2,9 @@
 
 `ollama` copies this file into the guest. It speaks Ollama's documented API (docs/api.md of its
 repository): `/api/version`, `/api/tags`, `/api/pull`, `/api/create`, `/api/delete`. Which models
-came by it is kept in a file, so that those that somebody pulled by hand are never removed. With
-`look` it only tells what it would do, one line for each.
+came by it, and which it uses, is kept in a file beside them, one for each guest: what somebody
+pulled by hand is never removed, nor what another guest that shares the folder uses. With `look` it
+only tells what it would do, one line for each.
 """
 
 import hashlib
@@ -116,7 +117,8 @@ class Sync:
     """Compares what is there with what is wanted, and makes it so.
 
     `wanted` are models with `name` and, where they are made here, `from` and what else
-    `/api/create` takes. `state` is the file that says what came by us.
+    `/api/create` takes. `state` is the file that says what came by us and what we use; its
+    siblings `phoenix-*.json` are those of other guests.
     """
 
     def __init__(
@@ -140,10 +142,15 @@ class Sync:
         self._say = say
         self._pause = pause
         self._there: dict[str, str] = {}
-        self._state: dict[str, dict[str, str]] = {"pulled": {}, "created": {}, "specs": {}}
+        self._state: dict[str, dict[str, str]] = {
+            part: {} for part in ("pulled", "created", "specs", "used")
+        }
 
     def steps(self) -> list[str]:
-        """What is to be done, one line for each: `pull`, `create` or `delete` and a full name."""
+        """What is to be done, one line for each: `pull`, `create` or `delete` and a full name.
+
+        Where nothing else is to be done, `note` stands for a changed list of what this guest uses.
+        """
         self._there = self._api.digests()
         if self._path.exists():
             self._state |= json.loads(self._path.read_text())
@@ -151,21 +158,36 @@ class Sync:
         found += [f"create {name}" for name in self._made if self._differs(name)]
         kept = {*self._pulled, *self._made}
         ours = {**self._state["pulled"], **self._state["created"]}
-        return found + [
-            f"delete {name}" for name in ours if name in self._there and name not in kept
-        ]
+        spared = kept | self._used_elsewhere()
+        found += [f"delete {name}" for name in ours if name in self._there and name not in spared]
+        return found or (["note models that are used"] if kept != set(self._state["used"]) else [])
 
     def run(self) -> None:
         """Does it; what was done is written down after each step. Raises `Failed`."""
-        for step in self.steps():
+        steps = self.steps()
+        kept = {*self._pulled, *self._made}
+        self._state["used"] = dict.fromkeys(sorted(kept), "")
+        self._write()  # before all else, so that no other guest removes one meanwhile
+        for step in steps:
             verb, _, name = step.partition(" ")
             getattr(self, f"_{verb}")(name)
             self._write()
-        kept = {*self._pulled, *self._made}
-        for part in self._state.values():
-            for name in set(part) - kept:
-                del part[name]
+        kept |= self._used_elsewhere()  # these are still ours to remove, once nobody uses them
+        for part in ("pulled", "created", "specs"):
+            for name in set(self._state[part]) - kept:
+                del self._state[part][name]
         self._write()
+
+    def _used_elsewhere(self) -> set[str]:
+        """Models that other guests use which share the folder."""
+        found: set[str] = set()
+        for path in self._path.parent.glob("phoenix-*.json"):
+            if path != self._path:
+                try:
+                    found |= set(json.loads(path.read_text())["used"])
+                except (ValueError, KeyError, TypeError) as error:
+                    raise Failed(f"{path} doesn't say which models another guest uses") from error
+        return found
 
     def _differs(self, name: str) -> bool:
         return (
@@ -231,6 +253,9 @@ class Sync:
         self._there = self._api.digests()
         self._state["created"][name] = self._there.get(name, "")
         self._state["specs"][name] = self._spec(name)
+
+    def _note(self, _: str) -> None:
+        """Nothing but what `run` writes down."""
 
     def _delete(self, name: str) -> None:
         self._say(f"removing {name}")

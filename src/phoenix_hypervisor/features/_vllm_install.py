@@ -37,17 +37,28 @@ def install(options: VllmOptions) -> str:
     home = f"{ROOT}/{_key(options)}"
     if _system.ask(f"test -e {home}/{READY} && echo ready || true") == "ready":
         return home
-    said = _system.ask("df --output=avail -B1 /opt | tail -n 1").strip()
+    said = _system.ask(room_script(home)).split()
+    room = sum(map(int, said)) if said and all(map(str.isdigit, said)) else None
     need = SPARE_GB[without_cuda(options)]
-    if said.isdigit() and int(said) < need * 10**9:
+    if room is not None and room < need * 10**9:
         raise ConfigureFailed(
-            f"{options.package} needs about {need} GB, but /opt has {int(said) / 1e9:.1f} GB free",
+            f"{options.package} needs about {need} GB, but /opt has {room / 1e9:.1f} GB for it",
             hint="give the guest a larger disk",
         )
     _system.folder(str(Path(SCRIPT).parent))
     _system.text_file(SCRIPT, Path(__file__).with_name("_run_uv.py").read_text())
     _system.run(f"Install {options.package}", install_script(options, home))
     return home
+
+
+def room_script(home: str) -> str:
+    """Shell words that print two numbers of bytes: what is free, and what an installation that
+    was interrupted left, which goes or is used again. One `du` counts what both share once.
+    """
+    return (
+        "df --output=avail -B1 /opt | tail -n 1\n"
+        f"du -scB1 {home} {ROOT}/cache 2>/dev/null | tail -n 1 | cut -f 1"
+    )
 
 
 def without_cuda(options: VllmOptions) -> bool:
@@ -113,8 +124,8 @@ def forget_others(home: str, uv: str) -> None:
     from phoenix_hypervisor.features import _system
 
     kept = {home.rpartition("/")[2], f"uv-{uv.partition('==')[2]}", "python"}
-    there = _system.ask(f"ls {ROOT} 2>/dev/null || true").split()
+    there = _system.ask(f"ls {ROOT} 2>/dev/null || true").splitlines()
     old = sorted(set(there) - kept)
     if old:
-        gone = " ".join(f"{ROOT}/{name}" for name in old)
+        gone = shlex.join(f"{ROOT}/{name}" for name in old)
         _system.run("Remove the vLLM before this one", f"rm -rf {gone}")

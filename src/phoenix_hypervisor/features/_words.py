@@ -5,6 +5,7 @@ quote, a newline or a `;` in the wrong place would become a directive. What can'
 safely is refused when the folder is read, with the key that holds it.
 """
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import PurePosixPath
 from typing import Annotated
@@ -87,6 +88,16 @@ PackageName = Annotated[
 
 PlainText = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
 """One line of text without control characters."""
+
+
+TOKEN_RULE = "8 to 512 characters of A-Z a-z 0-9 - . _ ~ + / ="  # noqa: S105
+"""What a bearer token or an engine's key must have (RFC 6750, section 2.1), so that every header,
+environment and configuration file can hold it."""
+
+
+def is_token(text: str) -> bool:
+    """Whether a text keeps `TOKEN_RULE`."""
+    return re.fullmatch(r"[A-Za-z0-9._~+/=-]{8,512}", text) is not None
 
 
 def _one_or_many(value: object) -> object:

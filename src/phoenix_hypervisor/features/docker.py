@@ -1,21 +1,25 @@
 """Docker: the engine and compose in a guest, and the stacks that run there."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from phoenix_hypervisor.features import _docker_engine as engine
 from phoenix_hypervisor.features import _docker_folder as folders
-from phoenix_hypervisor.features._docker_options import KEY_START, DockerOptions
+from phoenix_hypervisor.features._docker_options import KEY_START, OWN_WORDS, DockerOptions
 from phoenix_hypervisor.features._docker_tool import TOOL
-from phoenix_hypervisor.features._guests import Place, find, static_ip, unreachable
+from phoenix_hypervisor.features._guests import Place, find, reached, static_ip, unreachable
 from phoenix_hypervisor.features._release import listed, own
 from phoenix_hypervisor.features._take import NewFile, take
 from phoenix_hypervisor.features._words import AddressOf
+from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, Flaw, Inside
+
+_REMAP = "userns-remap"
 
 
 class Docker(Feature[DockerOptions]):
@@ -44,6 +48,13 @@ class Docker(Feature[DockerOptions]):
                 for stack in options.stacks
             }
         }
+
+    def reaches(
+        self, options: DockerOptions, guest: Guest, desired: Desired
+    ) -> Sequence[tuple[Address, int | None]]:
+        """The guests that variables of its stacks name."""
+        values = (value for stack in options.stacks for value in stack.variables.values())
+        return list(reached(values, desired))
 
     def files(self, options: DockerOptions, guest: Guest, folder: Path) -> Sequence[Path]:
         """The stacks' files, and the key of the package repository."""
@@ -92,6 +103,14 @@ def _flaws(options: DockerOptions, folder: Path) -> Iterator[Flaw]:
     for index, image in enumerate(options.images):
         if tags[image.tag] > 1:
             yield Flaw(f"two images are called {image.tag}", ("images", index, "tag"))
+    for key in options.settings:
+        # Another log driver takes other options, which have no word here.
+        if key in OWN_WORDS and not (key == "log-opts" and "log-driver" in options.settings):
+            yield Flaw(
+                f"{key} of daemon.json has a word of its own",
+                ("settings", key),
+                hint=f"take it out of settings, and write {OWN_WORDS[key]} instead",
+            )
 
 
 def _wanted(options: DockerOptions) -> dict[Place, int | str]:
@@ -142,8 +161,8 @@ def _configure(options: DockerOptions) -> None:
     from phoenix_hypervisor.features import _system
 
     root = options.data_root or engine.DATA_ROOT
-    _refuse_to_hide(root)
     before = engine.read_json(_system.ask(f"cat {engine.DAEMON} 2>/dev/null || true"))
+    _refuse_to_hide(root, remapped=_REMAP in options.settings, before=_REMAP in before)
     probed = _system.ask(engine.probe_script(root))
     driver = engine.storage_driver(options, before, probed)
     if driver == "fuse-overlayfs":
@@ -158,14 +177,23 @@ def _configure(options: DockerOptions) -> None:
     _system.service("docker")
 
 
-def _refuse_to_hide(root: str) -> None:
-    """Volumes that lie elsewhere are never moved, and never hidden by none."""
+def _refuse_to_hide(root: str, *, remapped: bool, before: bool) -> None:
+    """Volumes that lie elsewhere are never moved, and never hidden by none.
+
+    With user namespaces (`remapped`) the engine keeps all below `<root>/<uid>.<gid>`.
+    """
     from phoenix_hypervisor.features import _system
 
     there = _system.ask("docker info --format '{{.DockerRootDir}}' 2>/dev/null || true")
-    if not there or there == root:
+    same = re.sub(r"/\d+\.\d+$", "", there) == root.rstrip("/")
+    if not there or (same and remapped == before):
         return
     if _system.ask("docker volume ls --quiet; docker ps --all --quiet"):
+        if same:
+            raise ConfigureFailed(
+                f"Docker already keeps volumes or containers in {there}, which {_REMAP} would hide",
+                hint=f"leave {_REMAP} of docker.settings as it was, or remove them by hand first",
+            )
         raise ConfigureFailed(
             f"Docker already keeps volumes or containers in {there}",
             hint=f"stop it and move that to {root} by hand, or set docker.data_root to {there}: "
@@ -186,5 +214,12 @@ def _log_in(options: DockerOptions, inside: Inside) -> None:
     before = _system.ask(f"cat {engine.CLIENT} 2>/dev/null || true")
     _system.folder("/root/.docker", mode="700")
     _system.folder("/etc/phoenix")
-    _system.text_file(engine.OWN_LOGINS, "".join(f"{name}\n" for name in {**logins}))
-    _system.secret_file(engine.CLIENT, engine.client_text(before, own, logins))
+    # Whatever is interrupted in between: the list never lacks a login that the file may hold.
+    text = engine.client_text(before, own, logins)
+    _system.text_file(engine.OWN_LOGINS, _lines(dict.fromkeys([*own, *logins])))
+    _system.secret_file(engine.CLIENT, text)
+    _system.text_file(engine.OWN_LOGINS, _lines(logins))
+
+
+def _lines(names: Iterable[str]) -> str:
+    return "".join(f"{name}\n" for name in names)

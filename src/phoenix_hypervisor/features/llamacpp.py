@@ -1,5 +1,6 @@
 """llama.cpp: small and large language models from GGUF files, on the CPU or on graphics cards."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from phoenix_hypervisor.features._engine_units import (
     answer_check,
     bring_up,
     card_groups,
+    check_keys,
     visible_cards,
 )
-from phoenix_hypervisor.features._gguf import bring, models_folder
+from phoenix_hypervisor.features._gguf import bring, forget_uploads, models_folder
 from phoenix_hypervisor.features._llamacpp_claim import claim
 from phoenix_hypervisor.features._llamacpp_options import LlamacppOptions, LlamaProgram, LlamaServer
 from phoenix_hypervisor.features._llamacpp_unit import (
@@ -93,20 +95,23 @@ class Llamacpp(Feature[LlamacppOptions]):
         """Brings program and models, then restarts exactly the servers that differ."""
         from phoenix_hypervisor.features import _system
 
+        check_keys({server.title: server.api_key for server in options.all}, inside)
         _system.install("python3")
         program = _program(options.program)
         folder = models_folder(options.models_directory, inside.guest)
-        units, new = [], set()
+        units, new, used = [], set(), []
         for server in options.all:
             path, fresh = bring(server.model, folder, inside)
             running = _running(server, inside.guest, program, path)
             units.append(_unit(running, inside))
+            used.append(path)
             if fresh:
                 new.add(running.unit)
         _system.folder("/etc/phoenix")
         _system.folder(KEYS, mode="700")
         bring_up(WHAT, PREFIX, units, new=frozenset(new), leaves=_leaves)
         _forget_programs(program)
+        forget_uploads(folder, used, inside.guest)
 
 
 def _flaws(options: LlamacppOptions, guest: Guest) -> Iterator[Flaw]:
@@ -181,10 +186,10 @@ def _forget_programs(used: str) -> None:
     """Removes the programs before this one."""
     from phoenix_hypervisor.features import _system
 
-    there = _system.ask(f"ls {PROGRAMS} 2>/dev/null || true").split()
+    there = _system.ask(f"ls {PROGRAMS} 2>/dev/null || true").splitlines()
     old = [name for name in there if not used.startswith(f"{PROGRAMS}/{name}/")]
     if old:
-        gone = " ".join(f"{PROGRAMS}/{name}" for name in old)
+        gone = shlex.join(f"{PROGRAMS}/{name}" for name in old)
         _system.run("Remove the llama.cpp before this one", f"rm -rf {gone}")
 
 

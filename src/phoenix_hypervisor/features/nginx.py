@@ -20,7 +20,7 @@ from phoenix_hypervisor.features._nginx_conf import (
     render,
 )
 from phoenix_hypervisor.features._nginx_guard import Tokens
-from phoenix_hypervisor.features._nginx_inputs import published, reached, told
+from phoenix_hypervisor.features._nginx_inputs import leads_to, published, reached, told
 from phoenix_hypervisor.features._nginx_routes import Proxied, quote
 from phoenix_hypervisor.features._nginx_routes import proxied as read_routes
 from phoenix_hypervisor.features._release import (
@@ -35,9 +35,10 @@ from phoenix_hypervisor.features._release import (
 from phoenix_hypervisor.features._take import NewFile, take
 from phoenix_hypervisor.features._words import Hosts, Name, Network, PlainText, Port, RelativePath
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.desired import Desired, Guest
+from phoenix_hypervisor.model.desired import Desired, Guest, Route
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, InFolder, Inside
+from phoenix_hypervisor.model.serving import Engine
 
 BASE = "/etc/nginx/phoenix"
 BCRYPT_BYTES = 72
@@ -138,7 +139,7 @@ class Nginx(Feature[NginxOptions]):
 
     def reaches(
         self, options: NginxOptions, guest: Guest, desired: Desired
-    ) -> Sequence[tuple[Address, int]]:
+    ) -> Sequence[tuple[Address, int | None]]:
         """Who answers the routes that it publishes."""
         return list(reached(options.proxy, guest, desired))
 
@@ -171,6 +172,21 @@ class Nginx(Feature[NginxOptions]):
         for path in _own_blocks(options, inside.folder):
             texts[f"70-{path.name}"] = path.read_text()
         _deploy_configuration(Tree.of_texts(texts))
+
+
+def leading_to(
+    owner: Guest, engine: Engine, desired: Desired
+) -> Iterator[tuple[Guest, int, Route]]:
+    """The routes at which clients of a model server reach it, each with its proxy and that one's
+    port. One with a user name and a password is none: such clients send keys.
+    """
+    for proxy in desired.guests.values():
+        for use in proxy.features if proxy.runs else ():
+            if isinstance(use.options, NginxOptions):
+                for guest, _, route in published(use.options.proxy, proxy, desired):
+                    basic = route.auth is not None and route.auth.kind == "basic"
+                    if not basic and leads_to(route, guest, owner, engine, desired):
+                        yield proxy, use.options.port, route
 
 
 def _flaws(options: NginxOptions, guest: Guest, desired: Desired) -> Iterator[Flaw]:

@@ -33,7 +33,6 @@ from phoenix_hypervisor.model.serving import Engine, ServedModel
 
 PROGRAMS = "/opt/ollama"
 SYNC = "/usr/local/lib/phoenix/ollama_sync.py"
-STATE = "/var/lib/phoenix/ollama.json"
 CONTEXT = 4096
 """Tokens that Ollama gives a model where nothing else is said."""
 QUANTISATION = "Q4_K_M"
@@ -117,7 +116,7 @@ class Ollama(Feature[OllamaOptions]):
             undo=UNDO,
         )
         _system.service(UNIT)
-        _sync(options, running)
+        _sync(options, running, inside.guest)
         _forget_programs(program)
 
 
@@ -189,10 +188,10 @@ def _forget_programs(used: str) -> None:
     """Removes the releases before this one."""
     from phoenix_hypervisor.features import _system
 
-    there = _system.ask(f"ls {PROGRAMS} 2>/dev/null || true").split()
+    there = _system.ask(f"ls {PROGRAMS} 2>/dev/null || true").splitlines()
     old = [name for name in there if not used.startswith(f"{PROGRAMS}/{name}/")]
     if old:
-        gone = " ".join(f"{PROGRAMS}/{name}" for name in old)
+        gone = shlex.join(f"{PROGRAMS}/{name}" for name in old)
         _system.run("Remove the Ollama before this one", f"rm -rf {gone}")
 
 
@@ -209,7 +208,7 @@ def _running(options: OllamaOptions, guest: Guest, program: str, folder: str) ->
     return Running(options, program, folder, devices, groups)
 
 
-def _sync(options: OllamaOptions, running: Running) -> None:
+def _sync(options: OllamaOptions, running: Running, guest: Guest) -> None:
     """Pulls, makes and removes models, where there is anything to do."""
     from phoenix_hypervisor.features import _system
 
@@ -219,7 +218,7 @@ def _sync(options: OllamaOptions, running: Running) -> None:
     asked = {
         "base": running.url,
         "models": [model.wanted() for model in options.models],
-        "state": STATE,
+        "state": f"{running.store}/phoenix-{guest.kind}-{guest.id}-{guest.name}.json",
         "store": running.store,
     }
     # Not run from the file: where only differences are told, it isn't there yet.

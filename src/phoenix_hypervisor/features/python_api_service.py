@@ -14,7 +14,7 @@ from phoenix_hypervisor.features._asgi_units import (
     service_unit,
     socket_unit,
 )
-from phoenix_hypervisor.features._guests import Place, find, static_ip, unreachable
+from phoenix_hypervisor.features._guests import Place, find, reached, static_ip, unreachable
 from phoenix_hypervisor.features._python_release import (
     from_folder,
     from_git,
@@ -31,6 +31,7 @@ from phoenix_hypervisor.features._words import (
     RelativePath,
     UserName,
 )
+from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, InFolder, Inside
 from phoenix_hypervisor.model.secret import Secret
@@ -142,6 +143,12 @@ class PythonApiService(Feature[PythonApiServiceOptions]):
             },
             "proxies": sorted(proxies),
         }
+
+    def reaches(
+        self, options: PythonApiServiceOptions, guest: Guest, desired: Desired
+    ) -> Sequence[tuple[Address, int | None]]:
+        """The guests that its environment names."""
+        return list(reached(options.environment.values(), desired))
 
     def files(self, options: PythonApiServiceOptions, guest: Guest, folder: Path) -> Sequence[Path]:
         """The source's files."""

@@ -11,6 +11,7 @@ from phoenix_hypervisor.features._engine_units import (
     answer_check,
     bring_up,
     card_groups,
+    check_keys,
     checked_key,
     visible_cards,
 )
@@ -103,6 +104,7 @@ class Vllm(Feature[VllmOptions]):
         """Installs vLLM, fetches models, then restarts exactly the servers that differ."""
         from phoenix_hypervisor.features import _system
 
+        check_keys({server.title: server.api_key for server in options.all}, inside)
         home = install(options)
         folder = models_folder(options.models_directory, inside.guest)
         cards = bool(inside.guest.gpus or inside.guest.pci) and not without_cuda(options)

@@ -119,8 +119,11 @@ class Feature(Generic[OptionsT]):
 
     def reaches(
         self, options: OptionsT, guest: "Guest", desired: "Desired"
-    ) -> Sequence[tuple["Address", int]]:
-        """Other guests, with their TCP ports, that it connects to; firewalls let it through."""
+    ) -> Sequence[tuple["Address", int | None]]:
+        """Other guests, with their TCP ports, that it connects to; firewalls let it through.
+
+        No port: any at which a model server of that guest listens.
+        """
         return ()
 
     def claims(self, options: OptionsT, guest: "Guest", desired: "Desired") -> Sequence["Claim"]:

@@ -69,7 +69,7 @@ _group=
 fi
 _end() {
 _l=0
-if [ -z "$_p" ]; then echo "the shell can't begin this command: is the disk full?" >&9
+if [ -z "$_p" ]; then echo "the shell can't begin this command: is a disk or the memory full?" >&9
 elif [ -n "$_group" ] && kill -s 0 -- "-$_p"; then _l=1; fi
 printf '%s> %s %s\n' $1 $_s $_l >&8
 printf '%s>' $1 >&9

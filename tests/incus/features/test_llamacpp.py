@@ -216,7 +216,7 @@ class TestLlamacpp:
         one = CHAT | {"model": {"file": "tiny.gguf"}, "name": "talk", "program": program}
         bench.deploy("llm", "llamacpp", one)
         assert bench.deploy("llm", "llamacpp", one).changed == 0
-        assert bench.sh("llm", "ls /var/lib/models/files") == "tiny.gguf"
+        assert bench.sh("llm", "ls /var/lib/models/files/*") == "tiny.gguf"
         assert len(bench.sh("llm", "ls /opt/llamacpp").split()) == 1
         own = one | {"program": {"path": "/srv/b/llama-server"}, "model": {"path": gguf}}
         bench.deploy("llm", "llamacpp", own)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,13 +21,15 @@ from tests.unit.plan.worlds import desired, guest
 
 from phoenix_hypervisor.app import bench
 from phoenix_hypervisor.app.session import Session
+from phoenix_hypervisor.cli import main
 from phoenix_hypervisor.config.secrets import Secrets
-from phoenix_hypervisor.features.nginx import NginxOptions
+from phoenix_hypervisor.features.nginx import NginxOptions, leading_to
 from phoenix_hypervisor.model.address import Address, lxc
-from phoenix_hypervisor.model.desired import FeatureUse, Nic, Route, RouteAuth
+from phoenix_hypervisor.model.desired import FeatureUse, Guest, Nic, Route, RouteAuth
 from phoenix_hypervisor.model.errors import UsageError
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.model.serving import Engine, LlmRoute, ServedModel
+from phoenix_hypervisor.verify.llm import bench as measuring
 from phoenix_hypervisor.verify.llm.client import Client
 from phoenix_hypervisor.verify.llm.question import Question
 
@@ -125,6 +128,19 @@ def test_its_time_is_limited(cli: Cli, url: str) -> None:
     assert 0.9 < level["elapsed_s"] < 5
 
 
+@pytest.mark.parametrize("words", [(), ("--model", "small")])
+def test_a_server_that_never_answers_is_told(
+    words: Sequence[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(measuring, "_LEAST_PATIENCE_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert main.run(["bench", "llm", url, "--seconds", "1", *words]) == 1
+    told = capsys.readouterr().err
+    assert "the warm-up was not answered within 1 s" in told
+    assert "give it more --seconds" in told
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -134,6 +150,7 @@ def test_its_time_is_limited(cli: Cli, url: str) -> None:
         (("--via", "plane"), "--via plane is not one of route, port, inside"),
         (("--kind", "poem"), "--kind poem is not one of chat, embedding, rerank"),
         (("--concurrency", "1,x"), "--concurrency '1,x': numbers from 1 to 1024"),
+        (("--via", "inside", "--concurrency", "1,9"), "--via inside asks at most 8 at once"),
         (("--concurrency", "0"), "--concurrency '0': numbers from 1 to 1024"),
         (("http://there", "--out", "a.png"), "--out a.png: the picture is an SVG"),
         (("http://there", "--api-key-env", "NO_SUCH"), "the variable NO_SUCH is not set"),
@@ -211,6 +228,27 @@ async def test_a_guests_server_by_route_by_port_and_inside(tmp_path: Path, llm: 
         inside, _ = await answered(session, "inside")
         assert inside == f"by hand on port {port}, inside llm"
         assert (len(own.asked), len(public.asked)) == (2, 1)
+
+
+async def test_a_told_servers_route_is_not_its_guests_other_servers(tmp_path: Path) -> None:
+    session = stack(tmp_path, 8080, 80, llm=False)
+    engine = Engine("by hand", 8080, (ServedModel("small"),))
+    other = Engine("", 9000, (ServedModel("other"),))
+    route = Route("o.example", "/v1", 9000, llm=LlmRoute((lxc(101), lxc(103)), other))
+    server = guest(101, name="llm", features=(), routes=(Route(None, "/v1", 9000),))
+    gate = guest(103, name="gate", features=(), routes=(route,))
+    alone = guest(104, name="alone", features=(), routes=(replace(route, llm=LlmRoute((), other)),))
+    web = session.desired.guests[lxc(102)]
+
+    def led(owner: Guest, engine: Engine, *guests: Guest) -> list[str | None]:
+        found = leading_to(owner, engine, desired(*guests, web))
+        return [one.host for _, _, one in found]
+
+    assert led(gate, other, server, gate) == ["o.example"]
+    assert led(server, engine, server, gate) == []
+    assert led(alone, other, alone) == ["o.example"]
+    # One that a feature runs in the same guest is not asked there.
+    assert led(alone, engine, alone) == []
 
 
 async def test_what_is_not_there_is_told_with_what_is(tmp_path: Path) -> None:

@@ -124,6 +124,19 @@ def test_files_with_a_route_for_a_model_server_get_the_rules(tmp_path: Path) -> 
     ]
 
 
+def test_whoever_is_told_its_address_may_use_it(tmp_path: Path) -> None:
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api/main.py").touch()
+    (tmp_path / "api/requirements.txt").touch()
+    service = {"name": "api", "source": "api", "environment": {"LLM": {"address_of": "chat"}}}
+    user = {"features": ["python_api_service"], "python_api_service": service}
+    found = loaded(tmp_path, _103=user).desired
+    assert found is not None
+    firewall = found.guests[address.lxc(102)].firewall
+    assert firewall is not None
+    assert firewall.rules == (allow("10.0.0.11,10.0.0.13"), shut())
+
+
 def test_files_without_a_model_server_get_none(tmp_path: Path) -> None:
     found = loaded(tmp_path, _102={"routes": [{"port": 8000}]}).desired
     assert found is not None

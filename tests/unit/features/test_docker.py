@@ -12,6 +12,7 @@ from tests.unit.features.guests import desired, guest
 
 from phoenix_hypervisor.app import vocabulary
 from phoenix_hypervisor.config.load import load
+from phoenix_hypervisor.features import _docker_deploy, _system
 from phoenix_hypervisor.features import _docker_stacks as stacks
 from phoenix_hypervisor.features._docker_options import DockerOptions, Stack
 from phoenix_hypervisor.features._docker_tool import TOOL_TEXT
@@ -155,6 +156,48 @@ def test_compose_gets_values_literally_and_never_as_arguments(tmp_path: Path) ->
     assert ODD[:5] not in stacks.compose_text(PROJECT)
     with pytest.raises(ConfigureFailed, match="NUL"):
         stacks.environment_text(replace(PROJECT, variables={"X": "a\0b"}))
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_stack_that_does_not_go_down_stays_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    monkeypatch.setattr(stacks, "ETC", str(tmp_path / "etc"))
+    monkeypatch.setattr(stacks, "OPT", str(tmp_path / "opt"))
+    etc, release = tmp_path / "etc/a b;x", tmp_path / "opt/a b;x/releases/1"
+    etc.mkdir(parents=True)
+    release.mkdir(parents=True)
+    (etc / "volumes").write_text("remove\n")
+    (etc / "compose").write_text('#!/bin/sh\nexec docker compose "$@"\n')
+    (etc / "compose").chmod(0o755)
+    done = _run(
+        stacks.remove_script("a b;x"),
+        folder=tmp_path,
+        docker=f"[ $1 != compose ] || {{ echo alas >&2; exit {int(fails)}; }}",
+    )
+    assert "alas" in done.stderr
+    assert (done.returncode != 0) is fails
+    assert (etc.exists(), release.exists()) == (fails, fails)
+
+
+def test_an_images_odd_name_is_one_word(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    odd = f"x; touch {tmp_path}/made"
+    monkeypatch.setattr(
+        _system, "ask", lambda script: _run(script, folder=tmp_path, docker="exit 1").stdout
+    )
+    service = stacks.Service("web", odd, False, "", expected=True)
+    assert _docker_deploy._missing(stacks.Read((service,))) == [service]
+    assert not (tmp_path / "made").exists()
+
+
+def test_settings_hold_nothing_that_has_a_word_of_its_own(tmp_path: Path) -> None:
+    settings = {"data-root": "/x", "log-opts": {}, "userns-remap": "default"}
+    options = DockerOptions.model_validate({"settings": settings})
+    one = guest(1, "apps")
+    found = Docker().flaws(options, one, replace(desired(one), folder=tmp_path))
+    assert [flaw.at for flaw in found] == [("settings", "data-root"), ("settings", "log-opts")]
+    assert "write data_root instead" in str(found[0].hint)
+    assert _flaws(tmp_path, settings={"log-driver": "journald", "log-opts": {}}) == []
 
 
 def _tree(**texts: str) -> Tree:

@@ -1,12 +1,16 @@
 """Docker's engine: the texts of its settings, packages and logins."""
 
 import json
+from pathlib import Path
 
 import pytest
+from tests.unit.features.guests import guest
 
 from phoenix_hypervisor.features import _docker_engine as engine
+from phoenix_hypervisor.features import _system, docker
 from phoenix_hypervisor.features._docker_options import BaseImage, DockerOptions
 from phoenix_hypervisor.model.errors import ConfigureFailed
+from phoenix_hypervisor.model.feature import Inside
 
 TRIXIE = ("debian", "13")
 
@@ -19,7 +23,8 @@ def test_daemon_json_turns_logs_and_keeps_what_others_wrote() -> None:
             "insecure_registries": ["10.0.0.5:5000"],
             "address_pools": [{"base": "172.30.0.0/16", "size": 26}],
             "data_root": "/srv/docker",
-            "settings": {"experimental": True, "live-restore": False},
+            "live_restore": False,
+            "settings": {"experimental": True},
         }
     )
     assert json.loads(engine.daemon_text(options, before, "fuse-overlayfs")) == {
@@ -84,3 +89,61 @@ def test_an_image_is_known_by_what_it_is_made_of() -> None:
     one, other = (BaseImage(tag="local/x", packages=p) for p in (("curl", "git"), ("git", "curl")))
     assert engine.image_digest(one, "trixie") == engine.image_digest(other, "trixie")
     assert engine.image_digest(one, "trixie") != engine.image_digest(one, "forky")
+
+
+@pytest.mark.parametrize(
+    ("there", "root", "remaps", "told"),
+    [
+        ("/srv/docker", "/srv/docker/", (False, False), None),
+        ("/srv/docker/100000.100000", "/srv/docker", (True, True), None),
+        ("/srv/docker/100000.100000", "/srv/docker", (False, True), "would hide"),
+        ("/srv/docker", "/srv/docker", (True, False), "would hide"),
+        ("/srv/docker2", "/srv/docker", (False, False), "in /srv/docker2"),
+        ("", "/srv/docker", (True, False), None),
+    ],
+)
+def test_volumes_are_not_hidden(
+    monkeypatch: pytest.MonkeyPatch,
+    there: str,
+    root: str,
+    remaps: tuple[bool, bool],
+    told: str | None,
+) -> None:
+    remapped, before = remaps
+    monkeypatch.setattr(_system, "ask", lambda words: there if "info" in words else "volume")
+    if told is None:
+        docker._refuse_to_hide(root, remapped=remapped, before=before)
+    else:
+        with pytest.raises(ConfigureFailed, match=told):
+            docker._refuse_to_hide(root, remapped=remapped, before=before)
+
+
+@pytest.mark.parametrize("interrupted", [1, 2, 3, None])
+def test_a_login_that_was_written_is_always_listed(
+    monkeypatch: pytest.MonkeyPatch, interrupted: int | None
+) -> None:
+    files = {engine.OWN_LOGINS: "old\n", engine.CLIENT: '{"auths": {"old": {}}}'}
+    written = 0
+
+    def write(path: str, text: str) -> None:
+        nonlocal written
+        written += 1
+        if written == interrupted:
+            raise KeyboardInterrupt
+        files[path] = text
+
+    monkeypatch.setattr(_system, "ask", lambda words: files[words.split()[1]])
+    monkeypatch.setattr(_system, "folder", lambda *_, **__: False)
+    monkeypatch.setattr(_system, "text_file", write)
+    monkeypatch.setattr(_system, "secret_file", write)
+    login = {"registry": "new", "username": "ann", "password": "s3"}
+    inside = Inside(guest(1, "apps"), Path("/nowhere"))
+    options = DockerOptions.model_validate({"logins": [login]})
+    if interrupted:
+        with pytest.raises(KeyboardInterrupt):
+            docker._log_in(options, inside)
+    else:
+        docker._log_in(options, inside)
+        assert files[engine.OWN_LOGINS] == "new\n"
+    auths = json.loads(files[engine.CLIENT])["auths"]
+    assert set(auths) <= set(files[engine.OWN_LOGINS].split())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from phoenix_hypervisor.features._fetch_file import Failed, Fetch
+from phoenix_hypervisor.features._fetch_file import TRIES, Failed, Fetch
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -28,6 +28,7 @@ class Hub:
     token: str = ""
     linked: str = ""
     ranges: bool = True
+    size_told: str = "bytes */{}"
     asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)
     address: str = ""
 
@@ -65,7 +66,7 @@ def hub() -> Iterator[Hub]:
                 start = int(asked.removeprefix("bytes=").removesuffix("-"))
                 if start >= len(told.content):
                     self.send_response(416)
-                    self.send_header("Content-Range", f"bytes */{len(told.content)}")
+                    self.send_header("Content-Range", told.size_told.format(len(told.content)))
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                     return
@@ -148,6 +149,20 @@ def test_a_file_that_changed_meanwhile_starts_anew(
     fetch()
 
 
+@pytest.mark.parametrize(
+    ("length", "tells_size"), [(len(CONTENT) + 7, True), (len(CONTENT), False)]
+)
+def test_a_part_that_the_server_knows_no_rest_of_starts_anew(
+    hub: Hub, fetch: Callable[..., list[str]], tmp_path: Path, length: int, tells_size: bool
+) -> None:
+    if not tells_size:
+        hub.size_told = ""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/m.gguf.part").write_bytes(b"x" * length)
+    fetch(sha256=DIGEST)
+    assert [asked for _, asked, _ in hub.asked] == [f"bytes={length}-", None]
+
+
 def test_a_wrong_checksum_is_told_and_nothing_kept(
     hub: Hub, fetch: Callable[..., list[str]], tmp_path: Path
 ) -> None:
@@ -194,18 +209,17 @@ def test_a_refusal_is_told_at_once(
 
 
 def test_a_busy_server_is_asked_again_but_not_for_ever(
-    hub: Hub, fetch: Callable[..., list[str]]
+    hub: Hub, fetch: Callable[..., list[str]], tmp_path: Path
 ) -> None:
     hub.statuses = [503, 429, 502]
     fetch()
     assert len(hub.asked) == 4
-    hub.content, hub.statuses = CONTENT, [503] * 99
-
-
-def test_it_gives_up(hub: Hub, fetch: Callable[..., list[str]]) -> None:
+    (tmp_path / "models/m.gguf").unlink()
+    hub.asked.clear()
     hub.statuses = [503] * 99
     with pytest.raises(Failed, match=r"503 .*tried 6 times"):
         fetch()
+    assert len(hub.asked) == TRIES
 
 
 def test_missing_room_is_told_before(

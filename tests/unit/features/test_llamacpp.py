@@ -203,8 +203,8 @@ class TestUnit:
         assert "LoadCredential=api_key:/etc/phoenix/llama/chat.key\n" in unit
         assert unit.count("--api-key-file ${CREDENTIALS_DIRECTORY}/api_key\n") == 1
         assert "--api-key" not in unit_text(running())
-        assert key_text("k3y", "chat") == "k3y\n"
-        for bad in ("", "#k", " k", "a\nb"):
+        assert key_text("k3y-of-chat", "chat") == "k3y-of-chat\n"
+        for bad in ("", "short", "#k345678", " k345678", "k345678\n", "k 345678", "k" * 513):
             with pytest.raises(ConfigureFailed, match="api_key of chat"):
                 key_text(bad, "chat")
 

@@ -1,6 +1,9 @@
 """Options and routes become the configuration that is expected, or are refused with a reason."""
 
+import os
 import re
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,14 @@ from tests.unit.features.guests import desired, guest
 
 from phoenix_hypervisor.features._nginx_conf import Server, render
 from phoenix_hypervisor.features._nginx_routes import Proxied, proxied, quote
-from phoenix_hypervisor.features.nginx import Nginx, NginxOptions, Revealed, _render, password_line
+from phoenix_hypervisor.features.nginx import (
+    ACCEPT,
+    Nginx,
+    NginxOptions,
+    Revealed,
+    _render,
+    password_line,
+)
 from phoenix_hypervisor.model.desired import FeatureUse, Route, RouteAuth
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
 from phoenix_hypervisor.model.secret import Secret
@@ -252,3 +262,51 @@ def test_checks_ask_the_default_site() -> None:
     assert [check["http"]["path"] for check in none] == ["/.phoenix/health"]
     some = NGINX.checks(NginxOptions.model_validate({"sites": ["a"]}), guest(1, "w"))
     assert [check["http"]["path"] for check in some] == ["/.phoenix/health", "/"]
+
+
+@pytest.mark.parametrize(
+    ("reload", "status"),
+    [
+        (":", 1),
+        ("kill $worker", 0),
+        ("touch $folder/go; until grep -q shutting /proc/$worker/cmdline; do :; done", 0),
+    ],
+    ids=["the worker goes on", "is gone", "shuts down"],
+)
+def test_a_reload_that_the_running_nginx_refuses_is_seen(
+    tmp_path: Path, reload: str, status: int
+) -> None:
+    # In a file: its arguments are what is looked at.
+    (tmp_path / "worker").write_text(
+        "until [ -e ${0%/*}/go ]; do sleep 0.02; done\n"
+        "exec -a 'nginx: worker process is shutting down' sleep 60\n"
+    )
+    (tmp_path / "error.log").write_text("[emerg] the old one\n[emerg] uses another key\n")
+    script = (
+        "nginx() { :; }; sleep() { :; }; systemctl() { [ $1 = is-active ] || eval $RELOAD; }\n"
+        + ACCEPT.replace("/run/nginx.pid", "$folder/pid").replace("/var/log/nginx", "$folder")
+    )
+    with subprocess.Popen(
+        ["bash", "-c", "bash $0/worker & echo $!; wait; true", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as main:
+        try:
+            assert main.stdout is not None
+            known = {"folder": str(tmp_path), "worker": main.stdout.readline().strip()}
+            (tmp_path / "pid").write_text(str(main.pid))
+            done = subprocess.run(
+                ["sh", "-e"],
+                input=script,
+                env=os.environ | known | {"RELOAD": reload},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+        finally:
+            os.killpg(main.pid, signal.SIGKILL)
+    assert done.returncode == status, done.stderr
+    assert ("keeps its old configuration" in done.stderr) == bool(status)
+    assert done.stderr.endswith("\n[emerg] uses another key\n" if status else "")

@@ -201,12 +201,12 @@ Make = Callable[..., Sync]
 
 @pytest.fixture
 def sync(double: tuple[State, str], tmp_path: Path) -> Make:
-    def make(*models: Any, said: list[str] | None = None) -> Sync:
+    def make(*models: Any, said: list[str] | None = None, guest: str = "lxc-1-a") -> Sync:
         wanted = [model.wanted() for model in options(models=list(models)).models]
         return Sync(
             Api(double[1]),
             wanted,
-            tmp_path / "state/ollama.json",
+            tmp_path / f"store/phoenix-{guest}.json",
             tmp_path,
             say=(said if said is not None else []).append,
             pause=lambda _: None,
@@ -254,6 +254,30 @@ class TestModels:
         sync("smollm2:135m").run()
         sync().run()
         assert "smollm2:135m" in state.models
+
+    def test_one_that_another_guest_uses_stays_until_nobody_does(
+        self, double: tuple[State, str], sync: Make
+    ) -> None:
+        state, _ = double
+        sync("smollm2:135m", "nomic-embed-text").run()
+        other = sync("smollm2:135m", guest="lxc-2-b")
+        assert other.steps() == ["note models that are used"]
+        other.run()
+        assert sync("smollm2:135m", guest="lxc-2-b").steps() == []
+        assert sync().steps() == ["delete nomic-embed-text:latest"]
+        sync().run()
+        assert sync().steps() == []
+        assert set(state.models) == {"smollm2:135m"}
+        sync(guest="lxc-2-b").run()
+        assert sync().steps() == ["delete smollm2:135m"]
+        sync().run()
+        assert not state.models
+
+    def test_a_list_of_another_guest_that_says_nothing(self, sync: Make, tmp_path: Path) -> None:
+        sync("smollm2:135m").run()
+        (tmp_path / "store/phoenix-lxc-2-b.json").write_text("{}")
+        with pytest.raises(Failed, match=r"lxc-2-b.json doesn't say which models"):
+            sync().run()
 
     def test_one_that_is_gone_already(self, double: tuple[State, str], sync: Make) -> None:
         state, _ = double
@@ -315,6 +339,8 @@ class TestModels:
         monkeypatch.setattr(os, "statvfs", lambda _: Full)
         with pytest.raises(Failed, match=r"needs 0.27 GB more, but .* has 0.10 GB free"):
             sync("smollm2:135m").run()
+        assert sync().steps() == ["note models that are used"]
+        sync().run()
         assert sync().steps() == []
 
     def test_as_a_program(

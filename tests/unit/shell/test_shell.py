@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -45,6 +46,19 @@ def test_status_and_both_outputs(shell: Shell) -> None:
     answer = shell.run("echo out; echo err >&2; exit 3", timeout_s=S)
     assert (answer.status, answer.out, answer.err) == (3, b"out\n", b"err\n")
     assert not answer.ok
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="another shell writes no such file")
+@pytest.mark.parametrize("stdin", [b"", b"input"])
+def test_a_long_script_that_a_full_disk_refuses_has_failed(stdin: bytes) -> None:
+    # Bash writes here-documents above 64 KiB to a file: here none can grow.
+    full = "trap '' XFSZ; ulimit -f 0; exec sh"
+    with Shell(["sh", "-c", full], name="here") as shell:
+        assert shell.run("true", timeout_s=S).ok
+        answer = shell.run(f": {'x' * 70_000}\nexit 7", timeout_s=S, stdin=stdin)
+        assert (answer.status, answer.out) == (126, b"")
+        assert b"the shell can't begin this command" in answer.err
+        assert shell.run("cat; exit 3", timeout_s=S, stdin=stdin).status == 3
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ MARK = "phoenix: from routes"
 
 Ports = Mapping[Address, Iterable[int]]
 """Ports of model servers by their guest."""
-Reached = Mapping[Address, Iterable[tuple[Address, int]]]
-"""By a guest: the guests and ports that its features connect to."""
+Reached = Mapping[Address, Iterable[tuple[Address, int | None]]]
+"""By a guest: the guests and ports that its features connect to; None: any of the guest's."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,9 @@ def _users(desired: Desired, server: Guest, port: int, reached: Reached) -> list
         for guest in desired.guests.values()
         if not guest.is_template
         if server.address in guest.dependencies
-        or (server.address, port) in set(reached.get(guest.address, ()))
+        or not {(server.address, port), (server.address, None)}.isdisjoint(
+            reached.get(guest.address, ())
+        )
     ]
 
 

@@ -1,10 +1,12 @@
 """Measures a model server at several concurrencies, one after another."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from phoenix_hypervisor.model.serving import ModelKind
+from phoenix_hypervisor.verify.answered import No
 from phoenix_hypervisor.verify.llm.client import Client
 from phoenix_hypervisor.verify.llm.load import Load
 from phoenix_hypervisor.verify.llm.prompts import fitted, prompt
@@ -12,6 +14,8 @@ from phoenix_hypervisor.verify.llm.question import Question
 from phoenix_hypervisor.verify.llm.reading import Answer
 
 _WARM_UP_TOKENS = 8
+# Some servers load a model when it is first asked for.
+_LEAST_PATIENCE_S = 60.0
 _LEAST_REQUESTS = 10
 _REQUESTS_OF_EACH = 4
 # Numbers of prompts, all of one length: those that are measured, and those that warm up.
@@ -38,10 +42,18 @@ class Work:
         """How many are asked: where not said 10, and at least 4 by each of those at once."""
         return self.requests or max(_LEAST_REQUESTS, _REQUESTS_OF_EACH * concurrency)
 
+    @property
+    def patience_s(self) -> float:
+        """What comes before the first concurrency has so many seconds: a minute at least."""
+        return max(_LEAST_PATIENCE_S, self.seconds)
+
 
 @dataclass(slots=True)
 class Bench:
-    """One measurement; `loads` holds what it has found so far, also where it is cancelled."""
+    """One measurement; `loads` holds what it has found so far, also where it is cancelled.
+
+    `model` empty: the first one that the server names.
+    """
 
     client: Client
     model: str
@@ -50,11 +62,18 @@ class Bench:
     _words: int = 0
 
     async def run(self, tell: Tell) -> None:
-        """Warms up, then measures. Raises `No` where not even the warm-up is answered.
+        """Warms up, then measures. Raises `No` where not even the warm-up is answered in time.
 
         `tell` is called with the load and its number of requests whenever an answer came.
         """
-        await self._warm_up()
+        try:
+            async with asyncio.timeout(self.work.patience_s):
+                if not self.model:
+                    self.model = (await self.client.models())[0]
+                await self._warm_up()
+        except TimeoutError as error:
+            limit = f"{self.work.patience_s:g} s"
+            raise No(f"the warm-up was not answered within {limit}", answered=False) from error
         warmed, begin = 0, _MEASURED
         for concurrency in self.work.concurrency:
             short = min(_WARM_UP_TOKENS, self.work.output_tokens)
