@@ -10,12 +10,16 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.support import lab
 
 from phoenix_hypervisor.drivers.incus.client import Client
 from phoenix_hypervisor.drivers.incus.images import Images
 
 _ROOT = Path(__file__).parent.parent
+# A machine that is busy with containers makes examples slowly; that is no fault of theirs.
+settings.register_profile("lab", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lab")
 
 
 def pytest_configure() -> None:
