@@ -178,7 +178,7 @@ class TestQuickstart:
     def test_status_tells_health_and_addresses(self, quickstart: Quickstart) -> None:
         status = quickstart.json("status")
         running = [one for one in status["guests"] if one["state"] == "running"]
-        assert [one["healthy"] for one in running] == [True] * 3
+        assert [one["healthy"] for one in running] == [True] * 4
         assert addresses(status) == ADDRESSES
 
     def test_the_same_files_on_incus_give_the_same_addresses(self, quickstart: Quickstart) -> None:
