@@ -51,7 +51,7 @@ class TestQuickstart:
 
     def test_health_is_told(self, folder: NodeFolder) -> None:
         guests = folder.json("check")["guests"]
-        assert [one["healthy"] for one in guests if one["state"] == "running"] == [True] * 3
+        assert [one["healthy"] for one in guests if one["state"] == "running"] == [True] * 4
 
     def test_memory_is_one_live_change(self, folder: NodeFolder, kit: PveKit) -> None:
         words = folder.words()
