@@ -40,7 +40,7 @@ from phoenix_hypervisor.plan.options import Options
 from phoenix_hypervisor.verify import run as verify
 from phoenix_hypervisor.verify.place import GuestPlace
 
-_CONFIGURE_LIMIT_S = 3600.0
+_CONFIGURE_LIMIT_S = 3 * 3600.0  # more than the longest `start_s`, after a large download
 
 
 @dataclass(slots=True)

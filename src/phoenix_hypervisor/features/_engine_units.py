@@ -7,8 +7,6 @@ what ran before runs again where a new one doesn't come up.
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
-from typing import Any
 
 from phoenix_hypervisor.features._take import MARKERS, NewFile, differing, take
 from phoenix_hypervisor.features._words import TOKEN_RULE, is_token
@@ -16,11 +14,8 @@ from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.feature import Inside
 from phoenix_hypervisor.model.secret import Secret
-from phoenix_hypervisor.model.serving import ModelKind
 
 UNITS = "/etc/systemd/system"
-ANSWER_MS = 60_000.0
-"""How long an answer may take where the files set no objective: it only has to come."""
 NOTE = "# Made by Phoenix; changes made by hand are overwritten.\n"
 _HEALTH = (
     "import sys, urllib.request as r; r.build_opener(r.ProxyHandler({})).open(sys.argv[1], "
@@ -49,13 +44,6 @@ def exec_line(words: Sequence[str]) -> str:
     )
 
 
-def address_inside(host: IPv4Address | IPv6Address | None) -> str:
-    """Where the guest itself reaches a server that listens there, as an address in a URL."""
-    if host is None or host.is_unspecified:
-        return "127.0.0.1"
-    return f"[{host}]" if isinstance(host, IPv6Address) else str(host)
-
-
 def visible_cards(gpus: Sequence[int], guest: Guest) -> tuple[int, ...] | None:
     """Numbers in the guest of cards that are named by the host's index; None: all of them.
 
@@ -65,6 +53,23 @@ def visible_cards(gpus: Sequence[int], guest: Guest) -> tuple[int, ...] | None:
         return None
     seen = sorted(guest.gpus)
     return tuple(seen.index(number) if number in seen else number for number in gpus)
+
+
+def service_text(description: str, lines: Sequence[str]) -> str:
+    """A unit that is kept running; `lines` are the words of its service."""
+    return f"""\
+{NOTE}[Unit]
+Description={description}
+After=network-online.target
+Wants=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+{chr(10).join(lines)}
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def hardening(*, cards: bool) -> list[str]:
@@ -114,42 +119,6 @@ def check_keys(keys: Mapping[str, Secret | None], inside: Inside) -> None:
     for title, key in keys.items():
         if key is not None:
             checked_key(inside.reveal(key), title)
-
-
-def answer_check(
-    guest: Guest,
-    *,
-    port: int,
-    host: IPv4Address | IPv6Address | None,
-    model: str,
-    kind: ModelKind,
-    api_key: Secret | None,
-    start_s: int,
-) -> dict[str, Any]:
-    """The words of the check `llm` that a server's model answers.
-
-    On a graphics card, and where the guest's `slo` says how fast, it measures as a check of the
-    files does. On a CPU without such a promise a slow answer is one too.
-    """
-    words: dict[str, Any] = {
-        "port": port,
-        "model": model,
-        "kind": kind,
-        "address": address_inside(host).strip("[]"),
-        "from": "inside",
-        "deadline_s": float(max(60, start_s)),
-    }
-    if api_key is not None:
-        words["api_key"] = api_key
-    return words | unhurried(guest, kind)
-
-
-def unhurried(guest: Guest, kind: ModelKind) -> dict[str, Any]:
-    """Words of the check `llm` for a guest that promises nothing and has no card; else none."""
-    if guest.gpus or (guest.slo is not None and guest.slo.latency_p95_ms is not None):
-        return {}
-    few = {"max_tokens": 16} if kind == "chat" else {}
-    return {"total_p95_ms": ANSWER_MS, "samples": 1} | few
 
 
 def bring_up(

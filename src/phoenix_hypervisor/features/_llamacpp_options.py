@@ -1,12 +1,12 @@
 """The words of `llamacpp`: servers, their models, and where the program comes from."""
 
 import re
-from collections import Counter
 from ipaddress import IPv4Address, IPv6Address
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
+from phoenix_hypervisor.features._engine_words import refuse_twins
 from phoenix_hypervisor.features._fetch import Checksum, Requirement, WebAddress
 from phoenix_hypervisor.features._gguf import GgufModel
 from phoenix_hypervisor.features._words import AbsolutePath, PackageName, Port
@@ -180,6 +180,11 @@ class LlamaServerWords(FeatureOptions):
         return self.name or self.kind
 
     @property
+    def serves(self) -> ModelKind:
+        """What it answers, as all kinds of servers tell it."""
+        return self.kind
+
+    @property
     def tokens(self) -> int:
         """Tokens of one request."""
         return self.context or (CHAT_CONTEXT if self.kind == "chat" else OTHER_CONTEXT)
@@ -217,16 +222,7 @@ class LlamacppOptions(LlamaServerWords):
         stray = sorted(self.model_fields_set & set(LlamaServerWords.model_fields))
         if self.servers and stray:
             raise ValueError(f"with servers, these belong into each of them: {', '.join(stray)}")
-        for what, values in (
-            ("name", [server.title for server in self.all]),
-            ("port", [server.port for server in self.all]),
-            ("alias", [name for server in self.all for name in server.names]),
-        ):
-            twice = [str(value) for value, count in Counter[Any](values).items() if count > 1]
-            if twice:
-                raise ValueError(
-                    f"two servers have the same {what}: {', '.join(twice)}; give each its own"
-                )
+        refuse_twins(self.all, "alias")
         return self
 
     @property

@@ -8,13 +8,13 @@ import math
 from dataclasses import dataclass
 
 from phoenix_hypervisor.features._engine_units import (
-    NOTE,
     UNITS,
-    address_inside,
     checked_key,
     exec_line,
     hardening,
+    service_text,
 )
+from phoenix_hypervisor.features._engine_words import address_inside
 from phoenix_hypervisor.features._llamacpp_options import LlamaServer
 
 PREFIX = "phoenix-llama-"
@@ -134,19 +134,7 @@ def unit_text(running: Running) -> str:
         *([f"CPUQuota={server.cpus * 100:g}%"] if server.cpus else []),
         *hardening(cards=cards),
     ]
-    return f"""\
-{NOTE}[Unit]
-Description=llama.cpp: {", ".join(server.names)}
-After=network-online.target
-Wants=network-online.target
-StartLimitIntervalSec=0
-
-[Service]
-{chr(10).join(lines)}
-
-[Install]
-WantedBy=multi-user.target
-"""
+    return service_text(f"llama.cpp: {', '.join(server.names)}", lines)
 
 
 def _device_lines(running: Running) -> list[str]:

@@ -4,7 +4,6 @@ The variables are those of `ollama serve --help` and of envconfig in Ollama's so
 """
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
+from phoenix_hypervisor.features._engine_units import UNITS, EngineUnit, service_text
+from phoenix_hypervisor.features._engine_words import address_inside
 from phoenix_hypervisor.features._fetch import Checksum, WebAddress
+from phoenix_hypervisor.features._take import NewFile
 from phoenix_hypervisor.features._words import AbsolutePath, Port
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.feature import FeatureOptions
@@ -22,8 +24,8 @@ from phoenix_hypervisor.model.serving import ModelKind
 USER = "ollama"
 HOME = "/var/lib/ollama"
 UNIT = "ollama.service"
+START_S = 60
 INSTALLED = "/usr/local/bin/ollama"
-NOTE = "# Made by Phoenix; changes made by hand are overwritten.\n"
 RELEASES = "https://github.com/ollama/ollama/releases/download"
 _TAGGED = re.compile(r":[^/]*$")
 
@@ -190,15 +192,13 @@ class Running:
     @property
     def url(self) -> str:
         """Where the guest itself reaches it."""
-        return f"http://{address_inside(self.options)}:{self.options.port}"
+        return f"http://{address_inside(self.options.host)}:{self.options.port}"
 
-
-def address_inside(options: OllamaOptions) -> str:
-    """Where the guest itself reaches it, as an address in a URL."""
-    host = options.host
-    if host is None or host.is_unspecified:
-        return "127.0.0.1"
-    return f"[{host}]" if isinstance(host, IPv6Address) else str(host)
+    @property
+    def unit(self) -> EngineUnit:
+        """Its unit, which answers at once: models are loaded when they are asked for."""
+        file = NewFile(f"{UNITS}/{UNIT}", unit_text(self))
+        return EngineUnit(UNIT, (file,), f"{self.url}/api/version", START_S)
 
 
 def store(options: OllamaOptions, guest: Guest) -> str:
@@ -271,19 +271,7 @@ def unit_text(running: Running) -> str:
         "SystemCallArchitectures=native",
         "UMask=0022",
     ]
-    return f"""\
-{NOTE}[Unit]
-Description=Ollama
-After=network-online.target
-Wants=network-online.target
-StartLimitIntervalSec=0
-
-[Service]
-{chr(10).join(lines)}
-
-[Install]
-WantedBy=multi-user.target
-"""
+    return service_text("Ollama", lines)
 
 
 def _environment_lines(values: Mapping[str, str]) -> list[str]:
@@ -293,31 +281,3 @@ def _environment_lines(values: Mapping[str, str]) -> list[str]:
         text = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
         lines.append(f'Environment="{name}={text}"')
     return lines
-
-
-def accept_script(url: str) -> str:
-    """Shell words that restart it, and fail with its own last words where it doesn't come up."""
-    ask = (
-        "import sys, urllib.request as r; r.build_opener(r.ProxyHandler({})).open(sys.argv[1], "
-        "timeout=5)"
-    )
-    return f"""
-since=$(date '+%Y-%m-%d %H:%M:%S')
-words() {{ journalctl -u {UNIT} --since "$since" -n 40 --no-pager -o cat; }}
-systemctl daemon-reload
-systemctl restart {UNIT} || {{ words; exit 1; }}
-end=$(( $(date +%s) + 60 ))
-until said=$(python3 -c {shlex.quote(ask)} {shlex.quote(f"{url}/api/version")} 2>&1); do
-    if [ "$(systemctl show -p NRestarts --value {UNIT})" != 0 ] || [ $(date +%s) -ge $end ]; then
-        echo "Ollama did not come up: $(echo "$said" | tail -n 1)"
-        words
-        exit 1
-    fi
-    sleep 0.3
-done
-"""
-
-
-UNDO = f"""systemctl stop {UNIT} 2>/dev/null
-systemctl daemon-reload
-if [ -e /etc/systemd/system/{UNIT} ]; then systemctl start --no-block {UNIT}; fi"""

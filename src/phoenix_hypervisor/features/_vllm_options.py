@@ -1,12 +1,12 @@
 """The words of `vllm`: servers in vLLM's own names, their models, and what is installed."""
 
 import re
-from collections import Counter
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, model_validator
 
+from phoenix_hypervisor.features._engine_words import refuse_twins
 from phoenix_hypervisor.features._fetch import Requirement, WebAddress
 from phoenix_hypervisor.features._gguf import HUB, Revision
 from phoenix_hypervisor.features._vllm_names import NOT_HERE
@@ -296,16 +296,7 @@ class VllmOptions(VllmServerWords):
             raise ValueError(f"`model` is missing, which is meant with {', '.join(given)}")
         if self.hf_token is not None and not self.hub_endpoint.startswith("https://"):
             raise ValueError("hf_token is only sent over https: mend hub_endpoint")
-        for what, values in (
-            ("name", [server.title for server in self.all]),
-            ("port", [server.port for server in self.all]),
-            ("served_model_name", [name for server in self.all for name in server.names]),
-        ):
-            twice = [str(value) for value, count in Counter[Any](values).items() if count > 1]
-            if twice:
-                raise ValueError(
-                    f"two servers have the same {what}: {', '.join(twice)}; give each its own"
-                )
+        refuse_twins(self.all, "served_model_name")
         return self
 
     @property

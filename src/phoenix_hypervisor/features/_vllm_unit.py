@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from phoenix_hypervisor.features._asgi_units import environment_text
 from phoenix_hypervisor.features._engine_units import (
-    NOTE,
     UNITS,
-    address_inside,
     exec_line,
     hardening,
+    service_text,
 )
+from phoenix_hypervisor.features._engine_words import address_inside
 from phoenix_hypervisor.features._vllm_names import GONE, GONE_SINCE
 from phoenix_hypervisor.features._vllm_options import (
     UTILISATION,
@@ -201,16 +201,4 @@ def unit_text(running: Running) -> str:
         *([f"CPUQuota={server.cpus * 100:g}%"] if server.cpus else []),
         *hardening(cards=running.cards),
     ]
-    return f"""\
-{NOTE}[Unit]
-Description=vLLM: {", ".join(server.names)}
-After=network-online.target
-Wants=network-online.target
-StartLimitIntervalSec=0
-
-[Service]
-{chr(10).join(lines)}
-
-[Install]
-WantedBy=multi-user.target
-"""
+    return service_text(f"vLLM: {', '.join(server.names)}", lines)

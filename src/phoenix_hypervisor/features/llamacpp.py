@@ -8,12 +8,12 @@ from typing import Any
 from phoenix_hypervisor.features import _fetch
 from phoenix_hypervisor.features._engine_units import (
     EngineUnit,
-    answer_check,
     bring_up,
     card_groups,
     check_keys,
     visible_cards,
 )
+from phoenix_hypervisor.features._engine_words import answer_checks, engines
 from phoenix_hypervisor.features._gguf import bring, forget_uploads, models_folder
 from phoenix_hypervisor.features._llamacpp_claim import claim
 from phoenix_hypervisor.features._llamacpp_options import LlamacppOptions, LlamaProgram, LlamaServer
@@ -30,7 +30,7 @@ from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, Flaw, Inside
 from phoenix_hypervisor.model.gpu import Claim
-from phoenix_hypervisor.model.serving import Engine, ServedModel
+from phoenix_hypervisor.model.serving import Engine
 
 PROGRAMS = "/opt/llamacpp"
 WHAT = "llama.cpp servers"
@@ -54,32 +54,11 @@ class Llamacpp(Feature[LlamacppOptions]):
 
     def checks(self, options: LlamacppOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
         """Every server gives a real answer inside."""
-        return [
-            {
-                "llm": answer_check(
-                    guest,
-                    port=server.port,
-                    host=server.host,
-                    model=server.names[0],
-                    kind=server.kind,
-                    api_key=server.api_key,
-                    start_s=server.start_s,
-                )
-            }
-            for server in options.all
-        ]
+        return answer_checks(options.all, guest)
 
     def engines(self, options: LlamacppOptions, guest: Guest, desired: Desired) -> Sequence[Engine]:
         """One for each server."""
-        return [
-            Engine(
-                feature=self.name,
-                port=server.port,
-                models=tuple(ServedModel(name, server.kind) for name in server.names),
-                api_key=server.api_key,
-            )
-            for server in options.all
-        ]
+        return engines(self.name, options.all)
 
     def claims(self, options: LlamacppOptions, guest: Guest, desired: Desired) -> Sequence[Claim]:
         """Memory of the cards, for each server that uses them."""

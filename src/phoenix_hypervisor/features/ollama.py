@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from phoenix_hypervisor.features import _fetch
-from phoenix_hypervisor.features._engine_units import unhurried
+from phoenix_hypervisor.features._engine_units import (
+    accept_script,
+    card_groups,
+    undo_script,
+    visible_cards,
+)
+from phoenix_hypervisor.features._engine_words import address_inside, unhurried
 from phoenix_hypervisor.features._ollama_unit import (
     HOME,
     INSTALLED,
-    UNDO,
     UNIT,
     USER,
     OllamaModel,
     OllamaOptions,
     Running,
-    accept_script,
-    address_inside,
     store,
-    unit_text,
 )
-from phoenix_hypervisor.features._take import NewFile, take
+from phoenix_hypervisor.features._take import take
 from phoenix_hypervisor.model import llm_bits, llm_memory
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
@@ -60,7 +62,7 @@ class Ollama(Feature[OllamaOptions]):
 
     def checks(self, options: OllamaOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
         """Its first model answers inside; without one, the server itself."""
-        address = address_inside(options).strip("[]")
+        address = address_inside(options.host).strip("[]")
         words: dict[str, Any] = {"port": options.port, "address": address, "from": "inside"}
         if not options.models:
             return ({"http": words | {"path": "/api/version", "status": 200}},)
@@ -109,12 +111,9 @@ class Ollama(Feature[OllamaOptions]):
         folder = store(options, inside.guest)
         _system.folder(folder, user=USER, group=USER)
         running = _running(options, inside.guest, program, folder)
-        take(
-            "Ollama",
-            [NewFile(f"/etc/systemd/system/{UNIT}", unit_text(running))],
-            accept=accept_script(running.url),
-            undo=UNDO,
-        )
+        unit = running.unit
+        accept, undo = accept_script([unit], []), undo_script([unit], [])
+        take("Ollama", unit.files, accept=accept, undo=undo)
         _system.service(UNIT)
         _sync(options, running, inside.guest)
         _forget_programs(program)
@@ -196,15 +195,9 @@ def _forget_programs(used: str) -> None:
 
 
 def _running(options: OllamaOptions, guest: Guest, program: str, folder: str) -> Running:
-    from phoenix_hypervisor.features import _system
-
-    devices: tuple[int, ...] | None = None
-    if options.gpus is not None:
-        # A container sees only its own cards, numbered anew in the host's order.
-        seen = sorted(guest.gpus)
-        devices = tuple(seen.index(n) if n in seen else n for n in options.gpus)
-    said = _system.ask("getent group video render | cut -d: -f1 || true")
-    groups = tuple(said.split()) if guest.gpus or guest.pci else ()
+    # Of no card at all there is nothing to number, but it is a choice.
+    devices = None if options.gpus is None else visible_cards(options.gpus, guest) or ()
+    groups = card_groups() if guest.gpus or guest.pci else ()
     return Running(options, program, folder, devices, groups)
 
 

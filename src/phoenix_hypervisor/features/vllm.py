@@ -8,13 +8,13 @@ from typing import Any
 from phoenix_hypervisor.features import _hub
 from phoenix_hypervisor.features._engine_units import (
     EngineUnit,
-    answer_check,
     bring_up,
     card_groups,
     check_keys,
     checked_key,
     visible_cards,
 )
+from phoenix_hypervisor.features._engine_words import answer_checks, engines
 from phoenix_hypervisor.features._gguf import models_folder
 from phoenix_hypervisor.features._release import own
 from phoenix_hypervisor.features._take import NewFile
@@ -36,7 +36,7 @@ from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, Flaw, Inside
 from phoenix_hypervisor.model.gpu import Claim
 from phoenix_hypervisor.model.secret import Secret
-from phoenix_hypervisor.model.serving import Engine, ServedModel
+from phoenix_hypervisor.model.serving import Engine
 
 WHAT = "vLLM servers"
 _OF_CHAT = (
@@ -69,32 +69,11 @@ class Vllm(Feature[VllmOptions]):
 
     def checks(self, options: VllmOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
         """Every model answers inside."""
-        return [
-            {
-                "llm": answer_check(
-                    guest,
-                    port=server.port,
-                    host=server.host,
-                    model=server.names[0],
-                    kind=server.serves,
-                    api_key=server.api_key,
-                    start_s=server.start_s,
-                )
-            }
-            for server in options.all
-        ]
+        return answer_checks(options.all, guest)
 
     def engines(self, options: VllmOptions, guest: Guest, desired: Desired) -> Sequence[Engine]:
         """One for each server."""
-        return [
-            Engine(
-                feature=self.name,
-                port=server.port,
-                models=tuple(ServedModel(name, server.serves) for name in server.names),
-                api_key=server.api_key,
-            )
-            for server in options.all
-        ]
+        return engines(self.name, options.all)
 
     def claims(self, options: VllmOptions, guest: Guest, desired: Desired) -> Sequence[Claim]:
         """Each server's share of its cards; a build for the CPU takes nothing."""

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +16,8 @@ from tests.unit.features.guests import desired, guest
 from phoenix_hypervisor.features import _ollama_sync
 from phoenix_hypervisor.features._ollama_sync import Api, Failed, Sync
 from phoenix_hypervisor.features._ollama_unit import (
-    UNDO,
     OllamaOptions,
     Running,
-    accept_script,
     environment,
     store,
     unit_text,
@@ -143,10 +140,9 @@ class TestUnit:
         ):
             assert f"\n{line}\n" in unit
 
-    def test_its_script_is_one(self) -> None:
-        assert running(host="::1").url == "http://[::1]:11434"
-        for script in (accept_script("http://[::1]:11434"), UNDO):
-            subprocess.run(["sh", "-n"], input=script.encode(), check=True)
+    def test_it_is_asked_where_it_listens(self) -> None:
+        unit = running(host="::1").unit
+        assert (unit.unit, unit.health) == ("ollama.service", "http://[::1]:11434/api/version")
 
 
 class TestFeature:

@@ -3,14 +3,15 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, JsonValue, field_validator
 
-from phoenix_hypervisor.model.check import Check, Place
+from phoenix_hypervisor.model.check import Place
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.verify.answered import No, answered, first_line
 from phoenix_hypervisor.verify.http import Reply, Request, send
+from phoenix_hypervisor.verify.web import WebCheck
 
 Status = Annotated[int, Field(ge=100, le=599)]
 
@@ -18,27 +19,13 @@ _GOOD = range(200, 400)
 _TAG = re.compile(r"<[^>]*>")
 
 
-class Http(Check):
+class Http(WebCheck):
     """Asks for one URL of the guest. A redirect is not followed: it is an answer by itself."""
 
     kind: ClassVar[str] = "http"
 
-    scheme: Literal["http", "https"] = Field("http", description="`https` asks over TLS.")
-    port: int | None = Field(
-        None, ge=1, le=65535, description="By default the scheme's own: 80 or 443."
-    )
     path: str = Field("/", pattern=r"^/[!-~]*$", description="Path and query, percent-encoded.")
     method: str = Field("GET", pattern=r"^[A-Z]+$", description="The HTTP method.")
-    host: str | None = Field(
-        None,
-        min_length=1,
-        description="Host name to ask for (also for TLS); connects to the guest all the same.",
-    )
-    address: str | None = Field(
-        None,
-        min_length=1,
-        description="Where to connect: by default the guest's address, from inside 127.0.0.1.",
-    )
     status: Status | list[Status] | None = Field(
         None, description="One or several that are right; by default any from 200 to 399."
     )
@@ -57,7 +44,6 @@ class Http(Check):
     body: str | dict[str, JsonValue] | list[JsonValue] | None = Field(
         None, description="Body to send: a text, or JSON."
     )
-    verify_tls: bool = Field(True, description="Whether the certificate must be trusted.")
 
     @field_validator("matches")
     @classmethod
@@ -96,10 +82,6 @@ class Http(Check):
             reply = await send(request, self._reads)
         self._judge(reply)
         return f"status {reply.status}"
-
-    @property
-    def _port(self) -> int:
-        return self.port or (443 if self.scheme == "https" else 80)
 
     def _request(self, address: str, place: Place) -> Request:
         headers = {key: value.reveal(place.lookup) for key, value in self.headers.items()}

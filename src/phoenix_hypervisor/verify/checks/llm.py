@@ -1,7 +1,7 @@
 """`llm`: a model server answers a real question, and in time."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,7 @@ from phoenix_hypervisor.model.check import Check, Place
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.model.serving import ModelKind
 from phoenix_hypervisor.verify.answered import No, Yes, answered, first_line
+from phoenix_hypervisor.verify.web import WebCheck
 
 if TYPE_CHECKING:
     from phoenix_hypervisor.verify.llm.exchange import Way
@@ -23,7 +24,7 @@ _INSIDE_AT_ONCE = 4
 _MS = 1000.0
 
 
-class Llm(Check):
+class Llm(WebCheck):
     """Asks over OpenAI's API, and measures how long the answers take."""
 
     kind: ClassVar[str] = "llm"
@@ -36,22 +37,7 @@ class Llm(Check):
     )
     interval_s: float = Field(2.0, gt=0, le=600, description="Pause between tries, in seconds.")
 
-    scheme: Literal["http", "https"] = Field("http", description="`https` asks over TLS.")
-    port: int | None = Field(
-        None, ge=1, le=65535, description="By default the scheme's own: 80 or 443."
-    )
     path: str = Field("/v1", pattern=r"^/[!-~]*$", description="Where the API begins.")
-    host: str | None = Field(
-        None,
-        min_length=1,
-        description="Host name to ask for (also for TLS); connects to the guest all the same.",
-    )
-    address: str | None = Field(
-        None,
-        min_length=1,
-        description="Where to connect: by default the guest's address, from inside 127.0.0.1.",
-    )
-    verify_tls: bool = Field(True, description="Whether the certificate must be trusted.")
     api_key: Secret | None = Field(None, description="The key that the server asks for.")
     model: str | None = Field(
         None, min_length=1, description="The model's name; by default the server's first."
@@ -134,10 +120,6 @@ class Llm(Check):
             loads.append(load)
             self._judge(load)
         return Yes(self._told(loads), max(_p95_ms(load) for load in loads))
-
-    @property
-    def _port(self) -> int:
-        return self.port or (443 if self.scheme == "https" else 80)
 
     def _server(self, place: Place) -> "Server":
         from phoenix_hypervisor.verify.llm.question import Server
