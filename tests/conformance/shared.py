@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import tenacity
 from tests.conformance.kit import Kit
 from tests.conformance.steps import RUN, must_see, quiet, seen
 from tests.conformance.suite import DriverSuite
 from tests.conformance.variations import differences
 
 from phoenix_hypervisor.model.driver import Driver
-from phoenix_hypervisor.model.errors import StackBusy
+from phoenix_hypervisor.model.errors import Locked, StackBusy
 
 
 @asynccontextmanager
@@ -97,6 +98,14 @@ class SharedDriverSuite(DriverSuite):
         left = await seen(driver, kit, guest)
         assert left is None or left.stack == kit.stack
         if left is None or not left.complete:
-            await driver.create(guest, kit.desired(guest), quiet)
+            # As apply does: whoever still works for the killed one is waited for.
+            async for attempt in tenacity.AsyncRetrying(
+                retry=tenacity.retry_if_exception_type(Locked),
+                stop=tenacity.stop_after_delay(120),
+                wait=tenacity.wait_fixed(0.5),
+                reraise=True,
+            ):
+                with attempt:
+                    await driver.create(guest, kit.desired(guest), quiet)
         made = await must_see(driver, kit, guest)
         assert differences(driver.project(guest), made.fields) == []

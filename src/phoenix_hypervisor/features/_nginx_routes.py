@@ -21,7 +21,6 @@ class Behind:
     path: str
     models: tuple[str, ...]
     owner: str
-    has_key: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +37,7 @@ def endpoint(told: Mapping[str, Any] | None) -> Endpoint | None:
     if told is None:
         return None
     engines = (
-        Behind(
-            each["upstream"],
-            each["path"],
-            tuple(each["models"]),
-            each["owner"],
-            each["secret"] is not None,
-        )
+        Behind(each["upstream"], each["path"], tuple(each["models"]), each["owner"])
         for each in told["engines"]
     )
     return Endpoint(tuple(engines), told["timeout_s"], told["body_mb"])
