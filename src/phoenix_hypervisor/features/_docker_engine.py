@@ -113,8 +113,11 @@ def storage_driver(options: DockerOptions, before: Mapping[str, Any], probed: st
     )
 
 
-def daemon_text(options: DockerOptions, before: Mapping[str, Any], driver: str | None) -> str:
-    """daemon.json. `before` is what it holds now: what graphics cards' toolkits wrote is kept."""
+def daemon_text(options: DockerOptions, there: str, driver: str | None) -> str:
+    """daemon.json. `there` is its text now: what graphics cards' toolkits wrote into it is kept,
+    and where it says the same already, so is its form (they write it in their own).
+    """
+    before = read_json(there)
     words: dict[str, Any] = {key: before[key] for key in _OF_OTHERS if key in before}
     words |= {
         "log-driver": "json-file",
@@ -133,7 +136,8 @@ def daemon_text(options: DockerOptions, before: Mapping[str, Any], driver: str |
         words["default-address-pools"] = [
             {"base": str(pool.base), "size": pool.size} for pool in options.address_pools
         ]
-    return json.dumps(words | options.settings, indent=2, sort_keys=True) + "\n"
+    wanted = words | options.settings
+    return there if wanted == before else json.dumps(wanted, indent=2, sort_keys=True) + "\n"
 
 
 def read_json(text: str) -> dict[str, Any]:

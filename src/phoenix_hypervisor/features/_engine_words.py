@@ -73,7 +73,7 @@ def answer_checks(servers: Iterable[ModelServer], guest: Guest) -> list[Mapping[
     """The checks that every server's model answers inside.
 
     On a graphics card, and where the guest's `slo` says how fast, they measure as checks of the
-    files do. On a CPU without such a promise a slow answer is one too.
+    files do by default. On a CPU without such a promise a slow answer is one too.
     """
     found: list[Mapping[str, Any]] = []
     for server in servers:
@@ -96,7 +96,7 @@ def unhurried(guest: Guest, kind: ModelKind) -> dict[str, Any]:
     if guest.gpus or (guest.slo is not None and guest.slo.latency_p95_ms is not None):
         return {}
     few = {"max_tokens": 16} if kind == "chat" else {}
-    return {"total_p95_ms": ANSWER_MS, "samples": 1} | few
+    return {"total_p95_ms": ANSWER_MS, "concurrency": [1], "samples": 1} | few
 
 
 def engines(feature: str, servers: Iterable[ModelServer]) -> list[Engine]:

@@ -1,5 +1,6 @@
 """Docker: the engine and compose in a guest, and the stacks that run there."""
 
+import base64
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -161,7 +162,9 @@ def _configure(options: DockerOptions) -> None:
     from phoenix_hypervisor.features import _system
 
     root = options.data_root or engine.DATA_ROOT
-    before = engine.read_json(_system.ask(f"cat {engine.DAEMON} 2>/dev/null || true"))
+    encoded = _system.ask(f"base64 -w0 {engine.DAEMON} 2>/dev/null || true")
+    there = base64.b64decode(encoded).decode(errors="replace")  # to the last newline
+    before = engine.read_json(there)
     _refuse_to_hide(root, remapped=_REMAP in options.settings, before=_REMAP in before)
     probed = _system.ask(engine.probe_script(root))
     driver = engine.storage_driver(options, before, probed)
@@ -170,7 +173,7 @@ def _configure(options: DockerOptions) -> None:
     _system.folder("/etc/docker")
     take(
         "Docker configuration",
-        [NewFile(engine.DAEMON, engine.daemon_text(options, before, driver))],
+        [NewFile(engine.DAEMON, engine.daemon_text(options, there, driver))],
         accept=engine.accept_script(vfs=driver == "vfs"),
         undo=engine.UNDO,
     )

@@ -1,5 +1,6 @@
 """What the words that Proxmox VE needs become."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from phoenix_hypervisor.model.desired import (
     Image,
     Mount,
     NfsShare,
+    Nic,
     PciDevice,
 )
 from phoenix_hypervisor.model.secret import Secret
@@ -53,6 +55,22 @@ def test_nothing_is_said_of_ssh_that_the_files_dont_say(vocabulary, tmp_path):
     found = load(tmp_path, vocabulary).desired
     assert found is not None
     assert (found.target.ssh, found.target.requests) == ({}, 6)
+
+
+def test_a_bridge_alone_is_a_card_of_a_machine(vocabulary, tmp_path):
+    machine = {"template_image": "debian.qcow2", "cores": 1, "memory_mb": 512, "disk_size_gb": 4}
+    words = {
+        "vm_defaults": {"network_bridge": "vmbr1"},
+        "vms": [
+            {"vmid": 501, "name": "one", **machine, "network_bridge": "vmbr2"},
+            {"vmid": 502, "name": "two", **machine},
+        ],
+    }
+    (tmp_path / "phoenix_vm_configs.json").write_text(json.dumps(words))
+    found = load(tmp_path, vocabulary).desired
+    assert found is not None
+    assert found.guests[address.vm(501)].nics == (Nic("eth0", "vmbr2", "dhcp", None, ()),)
+    assert found.guests[address.vm(502)].nics == ()
 
 
 def test_a_container(desired):

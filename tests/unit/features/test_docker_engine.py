@@ -27,7 +27,7 @@ def test_daemon_json_turns_logs_and_keeps_what_others_wrote() -> None:
             "settings": {"experimental": True},
         }
     )
-    assert json.loads(engine.daemon_text(options, before, "fuse-overlayfs")) == {
+    assert json.loads(engine.daemon_text(options, json.dumps(before), "fuse-overlayfs")) == {
         "runtimes": {"nvidia": {"path": "x"}},
         "log-driver": "json-file",
         "log-opts": {"max-size": "10m", "max-file": "3"},
@@ -39,8 +39,11 @@ def test_daemon_json_turns_logs_and_keeps_what_others_wrote() -> None:
         "default-address-pools": [{"base": "172.30.0.0/16", "size": 26}],
         "experimental": True,
     }
-    usual = json.loads(engine.daemon_text(DockerOptions.model_validate({}), {}, None))
+    usual_options = DockerOptions.model_validate({})
+    usual = json.loads(engine.daemon_text(usual_options, "", None))
     assert usual.keys() == {"log-driver", "log-opts", "live-restore"}
+    as_others_write_it = json.dumps(usual, indent=4)
+    assert engine.daemon_text(usual_options, as_others_write_it, None) == as_others_write_it
 
 
 def test_the_storage_driver_fits_the_guest_and_stays() -> None:

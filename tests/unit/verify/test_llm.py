@@ -38,7 +38,8 @@ async def test_a_good_answer(asked) -> None:
     assert ", first after 0." in outcome.message
     assert outcome.message.endswith(" of at most 2 s")
     warm_up, *counted = server.asked
-    assert [warm_up["max_tokens"], *(one["max_tokens"] for one in counted)] == [8, 64, 64]
+    assert [warm_up["max_tokens"], *(one["max_tokens"] for one in counted)] == [8] + 10 * [64]
+    assert " with 1 at once, " in outcome.message
     assert {one["model"] for one in server.asked} == {"small"}
 
 

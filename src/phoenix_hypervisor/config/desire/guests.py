@@ -10,6 +10,7 @@ from phoenix_hypervisor.config.networks import bridge_of
 from phoenix_hypervisor.config.raw import read_line
 from phoenix_hypervisor.config.sizes import Sizes
 from phoenix_hypervisor.config.words.lxc import Container
+from phoenix_hypervisor.config.words.network import NetworkConfig
 from phoenix_hypervisor.config.words.shared import Firewall as FirewallWords
 from phoenix_hypervisor.config.words.shared import HighAvailability as HaWords
 from phoenix_hypervisor.config.words.vm import Machine
@@ -111,6 +112,8 @@ def _source(folder: Folder, entry: AnyEntry) -> Image | CloneOf:
 
 def _nics(folder: Folder, entry: AnyEntry) -> tuple[Nic, ...]:
     words = entry.words.network_config
+    if words is None and isinstance(entry.words, Machine) and entry.words.network_bridge:
+        words = NetworkConfig(ip="dhcp")  # a bridge of its own, and nothing more, is a card too
     if words is None:
         return ()
     return (

@@ -141,7 +141,11 @@ class Machine(GuestWords):
     clone_from_vmid: GuestId | None = Field(
         None, description="The virtual machine it is cloned from, instead of an image."
     )
-    network_bridge: BridgeName | None = Field(None, description="The bridge it is plugged into.")
+    network_bridge: BridgeName | None = Field(
+        None,
+        description="The bridge it is plugged into; without `network_config` its address comes by "
+        "DHCP.",
+    )
     network_config: NetworkConfig | None = Field(None, description="Its network card.")
     user_config: UserConfig = Field(
         default_factory=UserConfig, description="Its first user, for cloud-init."

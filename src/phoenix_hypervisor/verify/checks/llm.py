@@ -50,7 +50,7 @@ class Llm(WebCheck):
     contains: str | None = Field(None, min_length=1, description="Text that each answer holds.")
     dimensions: int | None = Field(None, ge=1, description="How long an embedding must be.")
     concurrency: list[Annotated[int, Field(ge=1, le=64)]] = Field(
-        [1],
+        [1, 4],
         min_length=1,
         max_length=8,
         description="Questions at once; each number is measured by itself. Inside at most 4.",
