@@ -87,11 +87,11 @@ start_by_hand() {
     mkdir -p /var/log/incus /var/lib/lxcfs
     # Without lxcfs guests see the whole machine's memory; it must be there before incusd starts.
     if ! mountpoint -q /var/lib/lxcfs; then
-        setsid lxcfs /var/lib/lxcfs >/var/log/incus/lxcfs.log 2>&1 </dev/null &
+        setsid lxcfs /var/lib/lxcfs >>/var/log/incus/lxcfs.log 2>&1 </dev/null &
         sleep 0.3
     fi
     say "starting the Incus daemon"
-    setsid "$(daemon)" --group root >/var/log/incus/daemon.log 2>&1 </dev/null &
+    setsid "$(daemon)" --group root >>/var/log/incus/daemon.log 2>&1 </dev/null &
 }
 
 # Every guest's systemd needs about ten of these, and all guests together have the root user's: with

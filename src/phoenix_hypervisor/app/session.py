@@ -16,7 +16,7 @@ from phoenix_hypervisor import features, observe
 from phoenix_hypervisor.app import gpus, hiding, leftovers, vanished
 from phoenix_hypervisor.app.health import Health
 from phoenix_hypervisor.app.naming import Named, pick
-from phoenix_hypervisor.apply.means import Means
+from phoenix_hypervisor.apply.means import Make, Means
 from phoenix_hypervisor.apply.walk import Walk
 from phoenix_hypervisor.config.secrets import Secrets
 from phoenix_hypervisor.configure import fingerprint
@@ -53,6 +53,8 @@ class Session:
     warnings: tuple[Problem, ...]
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     held: Held = field(default_factory=Held)
+    make: Make | None = None
+    """What does changes of the host itself, where a plan has such."""
 
     @property
     def broken_off(self) -> Sequence[BrokenOff]:
@@ -149,6 +151,7 @@ class Session:
                 self._wait,
                 parallel,
                 fingerprints=self._fingerprints() if "record" in steps else {},
+                make=self.make,
             )
             report = replace(await Walk(plan, means, emit).run(), found=tuple(found))
             report = hiding.report(report, hide)

@@ -4,9 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.change import Change
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.driver import Driver, Tell
 from phoenix_hypervisor.model.observed import Observed
+
+Make = Callable[[Change, Tell], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,8 @@ class Means:
     `observed` is what the plan was made from. `configure` makes a guest's inside as wanted and
     returns its fingerprint; `check` waits until its checks pass, or raises `CheckFailed`.
     `longest_pause_s` bounds the growing pauses between the tries of one step. `fingerprints` are
-    what each guest's inside is to be, for guests whose inside is taken as being so.
+    what each guest's inside is to be, for guests whose inside is taken as being so. `make` does one
+    change of the host itself; done again after it broke off, it does the rest.
     """
 
     desired: Desired
@@ -27,3 +31,4 @@ class Means:
     parallel: int = 4
     longest_pause_s: float = 20.0
     fingerprints: Mapping[Address, str | None] = field(default_factory=dict)
+    make: Make | None = None

@@ -86,6 +86,11 @@ async def _check(means: Means, change: Change, tell: Tell) -> None:
     await means.check(_guest(means, change), tell)
 
 
+async def _make(means: Means, change: Change, tell: Tell) -> None:
+    assert means.make is not None  # noqa: S101 - only plans of the host have such steps
+    await means.make(change, tell)
+
+
 HANDLERS: dict[str, Handler] = {
     "ensure": _ensure,
     "create": _create,
@@ -100,6 +105,7 @@ HANDLERS: dict[str, Handler] = {
     "rollback": _rollback,
     "configure": _configure,
     "check": _check,
+    "make": _make,
 }
 
 LIMITS_S: dict[str, float] = {
@@ -116,6 +122,7 @@ LIMITS_S: dict[str, float] = {
     "rollback": 3600,
     "configure": 11400,  # the configurator's own three hours end first
     "check": 7200,
+    "make": 11400,
 }
 """How long a step may take at most, in seconds; nothing hangs for ever."""
 

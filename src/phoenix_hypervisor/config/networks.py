@@ -1,7 +1,7 @@
 """Which bridge a guest is plugged into, and what the host file says of bridges."""
 
 from phoenix_hypervisor.config.folder import AnyEntry, Folder
-from phoenix_hypervisor.config.words.host import Interface
+from phoenix_hypervisor.config.words.host_network import Interface
 from phoenix_hypervisor.config.words.hypervisor import HypervisorFile
 from phoenix_hypervisor.config.words.vm import Machine
 

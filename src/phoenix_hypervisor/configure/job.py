@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model import errors
+from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.drift import GuestDrift
 from phoenix_hypervisor.model.errors import PhoenixError
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
@@ -57,6 +59,11 @@ class Job:
     everything: bool
     hidden: tuple[str, ...] = field(repr=False)
     look: bool = False
+
+    @property
+    def is_host(self) -> bool:
+        """Whether it is the host's: never a clone, and its features are applied one by one."""
+        return addresses.kind(Address(self.address)) == "host"
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ class _Work:
             self._find(f"run {broken_off} was broken off here; {left}")
             self._shell.run(READ_AGAIN_IF_THERE, timeout_s=self._remaining())
         record = Record.read(self._shell) or Record(job.address)
-        renewed = record.address != job.address
+        renewed = record.address != job.address and not job.is_host
         if renewed:
             self._teller.tell("a clone: new machine id and host keys")
             identity.renew(self._shell, self._remaining())
@@ -235,7 +235,7 @@ class _Work:
             )
 
     def _forget_others(self, record: Record) -> None:
-        if record.keep(frozenset(task.name for task in self._job.tasks)):
+        if not self._job.is_host and record.keep(frozenset(task.name for task in self._job.tasks)):
             record.write(self._shell)
 
     def _remaining(self) -> float:

@@ -8,12 +8,13 @@ from typing import Literal
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.check import Check, Slo
 from phoenix_hypervisor.model.feature import FeatureOptions
+from phoenix_hypervisor.model.host import HostSetup
 from phoenix_hypervisor.model.problem import Problem
 from phoenix_hypervisor.model.route import RateLimit
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.model.serving import LlmRoute
 
-GuestKind = Literal["lxc", "vm"]
+GuestKind = Literal["lxc", "vm", "host"]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -343,7 +344,7 @@ class NvidiaDriver:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the hypervisor file says that guests also need to know."""
+    """What the hypervisor file says that guests also need to know, and `setup`: all the rest."""
 
     domain: str | None = None
     timezone: str | None = None
@@ -351,6 +352,7 @@ class Host:
     gpus: tuple[Gpu, ...] | None = None
     capacity: Capacity = Capacity()
     nvidia: NvidiaDriver = NvidiaDriver()
+    setup: HostSetup = field(default_factory=HostSetup)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Protocol, Self
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, Desired, Guest, Pool
+from phoenix_hypervisor.model.node import Node
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
 from phoenix_hypervisor.model.snapshot import Taken
 
@@ -206,6 +207,9 @@ class Driver(Protocol):
 
     async def way_in(self, address: Address) -> Sequence[str]:
         """An argument vector that starts a POSIX shell as root in the running guest."""
+
+    async def node(self) -> Node:
+        """The host below the guests. Raises `Unsupported` where there is none."""
 
     async def terminal(self, address: Address) -> Sequence[str]:
         """An argument vector that gives a person an interactive shell in the guest."""

@@ -130,6 +130,16 @@ class Feature(Generic[OptionsT]):
         """What it asks of the guest's graphics cards."""
         return ()
 
+    host_turn: ClassVar[int] = 50
+    """Where it stands among the features of the host; smaller ones are applied first."""
+
+    def for_host(self, desired: "Desired") -> OptionsT | None:
+        """The options with which the host itself gets it, from the hypervisor file's own words.
+
+        None: the host doesn't get it.
+        """
+        return None
+
     def deploy(self, options: OptionsT, inside: Inside) -> None:
         """Makes it so, with pyinfra operations; runs in a worker process. Idempotent.
 

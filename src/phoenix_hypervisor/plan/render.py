@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.markup import escape
 
-from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.address import Address, is_guest
 from phoenix_hypervisor.model.change import Action, Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Json
 from phoenix_hypervisor.model.plan import Plan
@@ -110,10 +110,10 @@ def _change(change: Change) -> Iterator[str]:
         f"{_IMPACTS[change.impact]} [dim]· {about(change.estimate_s)} "
         f"· {_literal(change.reason)}[/]"
     )
-    if change.action in (Action.UPDATE, Action.REPLACE):
+    if change.action in (Action.UPDATE, Action.REPLACE) or not is_guest(change.address):
         for field in change.fields:
             yield f"      {_literal(_field(field))}"
-    if change.action is Action.CREATE and change.fields:
+    elif change.action is Action.CREATE and change.fields:
         yield f"      {_literal(_new(change.fields))}"
     if change.action is not Action.DELETE:
         yield from (f"        {_literal(rule)}" for rule in _rules(change.fields))

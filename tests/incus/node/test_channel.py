@@ -18,6 +18,7 @@ from phoenix_hypervisor.drivers.proxmox.node import options
 from phoenix_hypervisor.drivers.proxmox.node.channel import Channel
 from phoenix_hypervisor.drivers.proxmox.node.inside import Inside
 from phoenix_hypervisor.drivers.proxmox.node.ssh import Ssh
+from phoenix_hypervisor.drivers.shell_node import SHELL_VARIABLE
 from phoenix_hypervisor.model.errors import (
     Conflict,
     Denied,
@@ -41,7 +42,7 @@ class TestTheWay:
 
     async def test_by_a_command(self, make_channels: MakeChannels, node: Node) -> None:
         gate = f"incus exec --project={node.corner.name} {{node}} -T -- sh"
-        channel = make_channels({options.SHELL_VARIABLE: gate}).of(node.name)
+        channel = make_channels({SHELL_VARIABLE: gate}).of(node.name)
         assert (await channel.run("hostname", "who")).out == f"{node.name}\n".encode()
         with Shell(await Inside(channel).way_in(GUEST)) as shell:
             data = bytes(range(256)) * 4096
@@ -72,7 +73,7 @@ class TestTheWay:
     @pytest.mark.parametrize("by", ["ssh", "command"])
     async def test_a_terminal(self, make_channels: MakeChannels, node: Node, by: str) -> None:
         gate = f"incus exec --project={node.corner.name} {node.name} -T -- sh"
-        environ = {options.SHELL_VARIABLE: gate} if by == "command" else {}
+        environ = {SHELL_VARIABLE: gate} if by == "command" else {}
         vector = await Inside(make_channels(environ).of(node.name)).terminal(GUEST)
         said = await asyncio.to_thread(typed, vector, b"tty; hostname; exit 3\r")
         assert b"/dev/pts/" in said

@@ -3,6 +3,7 @@
 import shlex
 from typing import Literal
 
+from phoenix_hypervisor.config.desire.hosts import setup
 from phoenix_hypervisor.config.folder import Folder
 from phoenix_hypervisor.config.words.hypervisor import Ssh
 from phoenix_hypervisor.model.desired import (
@@ -79,6 +80,7 @@ def host(folder: Folder) -> Host:
         ),
         capacity=Capacity(capacity.memory_mb, capacity.cores, capacity.storage_gb),
         nvidia=_nvidia(folder),
+        setup=setup(folder),
     )
 
 

@@ -5,19 +5,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from phoenix_hypervisor.config.words.base import Keyed, Later, Note, Unused, Words
-from phoenix_hypervisor.config.words.host import (
-    Behavior,
-    DnsServer,
-    Docker,
-    Network,
-    Nfs,
-    NvidiaDriver,
-    PortainerApi,
-    Samba,
-    SharedVolumes,
-    StepCa,
-    Zfs,
-)
+from phoenix_hypervisor.config.words.host import Behavior, Docker, NvidiaDriver, PortainerApi
+from phoenix_hypervisor.config.words.host_names import DnsServer, StepCa
+from phoenix_hypervisor.config.words.host_network import Network
+from phoenix_hypervisor.config.words.host_shares import Nfs, Samba
+from phoenix_hypervisor.config.words.host_storage import Zfs
+from phoenix_hypervisor.config.words.host_volumes import SharedVolumes
 from phoenix_hypervisor.config.words.shared import HostFirewall, Suites
 from phoenix_hypervisor.config.words.target import (
     Account,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from phoenix_hypervisor.drivers import fields as words
-from phoenix_hypervisor.drivers import filelock
+from phoenix_hypervisor.drivers import filelock, shell_node
 from phoenix_hypervisor.drivers.incus import (
     images,
     instance,
@@ -28,6 +28,7 @@ from phoenix_hypervisor.model.driver import Held, Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Unsupported
 from phoenix_hypervisor.model.finding import Finding
 from phoenix_hypervisor.model.inventory import Inventory
+from phoenix_hypervisor.model.node import Node
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
 from phoenix_hypervisor.model.snapshot import Taken
 
@@ -59,6 +60,8 @@ class IncusDriver:
         self, target: Target, stack: str, *, folder: Path, environ: Mapping[str, str]
     ) -> None:
         self._stack = stack
+        self._target = target
+        self._node: shell_node.ShellNode | None = None
         self._environ = environ
         self._client = Client(target.endpoint, target.project, environ)
         volumes = Volumes(self._client, stack, _DEFAULT_POOL)
@@ -74,6 +77,8 @@ class IncusDriver:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        if self._node is not None:
+            await self._node.close()
         await self._client.close()
 
     async def observe(self, desired: Desired) -> Observed:
@@ -228,6 +233,12 @@ class IncusDriver:
     async def way_in(self, address: Address) -> Sequence[str]:
         """`incus exec … sh`."""
         return self._inside.way_in(address)
+
+    async def node(self) -> Node:
+        """This machine, or what `hypervisor.ssh.command` (or PHOENIX_NODE_SHELL) leads to."""
+        if self._node is None:
+            self._node = shell_node.of(self._target.ssh, self._environ)
+        return self._node
 
     async def terminal(self, address: Address) -> Sequence[str]:
         """`incus exec … bash -l`, with a terminal."""

@@ -18,6 +18,7 @@ from phoenix_hypervisor.drivers.proxmox import (
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.changing import Changing
 from phoenix_hypervisor.drivers.proxmox.guests import Guests
+from phoenix_hypervisor.drivers.proxmox.host_node import HostNode
 from phoenix_hypervisor.drivers.proxmox.inside import Inside
 from phoenix_hypervisor.drivers.proxmox.making import Making
 from phoenix_hypervisor.drivers.proxmox.node import options
@@ -31,6 +32,7 @@ from phoenix_hypervisor.model.driver import Held, Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Unsupported
 from phoenix_hypervisor.model.finding import Finding
 from phoenix_hypervisor.model.inventory import Inventory
+from phoenix_hypervisor.model.node import Node
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
 from phoenix_hypervisor.model.snapshot import Taken
 
@@ -252,6 +254,10 @@ class ProxmoxDriver:
     async def way_in(self, address: Address) -> Sequence[str]:
         """A shell as root in the guest: `lxc-attach` on its node, or SSH into the machine."""
         return await self._inside.way_in(await self._changing.own(address))
+
+    async def node(self) -> Node:
+        """The node that is worked on."""
+        return HostNode(self._api, self.channels.of(self._view.node))
 
     async def terminal(self, address: Address) -> Sequence[str]:
         """The same for people."""

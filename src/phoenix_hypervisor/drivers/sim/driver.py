@@ -16,6 +16,7 @@ from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Pool
 from phoenix_hypervisor.model.driver import Held, Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Conflict, Locked, NotFound, Unsupported
+from phoenix_hypervisor.model.node import Node
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest, SeenResource, Snapshot
 from phoenix_hypervisor.model.snapshot import Taken
 
@@ -248,6 +249,13 @@ class SimDriver:
     async def way_in(self, address: Address) -> Sequence[str]:
         """Raises `Unsupported`: there is no inside."""
         self._no_inside(address)
+
+    async def node(self) -> Node:
+        """Raises `Unsupported`: what is simulated has no host below it."""
+        raise Unsupported(
+            "the simulated node has no host that could be set up",
+            hint="--on proxmox or --on incus: a plan changes nothing there",
+        )
 
     async def terminal(self, address: Address) -> Sequence[str]:
         """Raises `Unsupported`: there is no inside."""

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 
+from phoenix_hypervisor.drivers.shell_node import SHELL_VARIABLE
 from phoenix_hypervisor.model.desired import Json
 from phoenix_hypervisor.model.errors import ConfigError
-
-SHELL_VARIABLE = "PHOENIX_NODE_SHELL"
-"""In the environment: a command that opens a root shell on the node, in place of `ssh`."""
 
 _LAST_PORT = 65535
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from phoenix_hypervisor.drivers.proxmox.node import options
+from phoenix_hypervisor.drivers.shell_node import SHELL_VARIABLE
 from phoenix_hypervisor.model.errors import ConfigError
 
 FOLDER = Path("/stack")
@@ -43,7 +44,7 @@ class TestRead:
         )
 
     def test_the_environment_comes_before_the_file(self) -> None:
-        environ = {options.SHELL_VARIABLE: "incus exec pve -- sh"}
+        environ = {SHELL_VARIABLE: "incus exec pve -- sh"}
         found = options.read({"command": "ssh root@pve1"}, environ, FOLDER)
         assert found.command == "incus exec pve -- sh"
 

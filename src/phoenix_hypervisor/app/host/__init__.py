@@ -1,0 +1,90 @@
+"""`phoenix host`: the host itself, planned and applied like its guests.
+
+desired -> look (every part, and what is installed) -> decide -> plan -> apply -> look again
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from phoenix_hypervisor.app.host import software
+from phoenix_hypervisor.app.session import Session
+from phoenix_hypervisor.host import parts
+from phoenix_hypervisor.host.part import Choice, Decided, Part, Seen, Task
+from phoenix_hypervisor.host.planning import make
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.change import Change
+from phoenix_hypervisor.model.driver import Tell
+from phoenix_hypervisor.model.errors import PhoenixError, Unsupported
+from phoenix_hypervisor.model.node import Node
+from phoenix_hypervisor.model.plan import Plan
+
+_SOFTWARE_TURN = 50
+
+
+class HostWork:
+    """One session's work on its host. Made once for a plan and its apply."""
+
+    def __init__(self, session: Session, choice: Choice) -> None:
+        self._session = session
+        self._choice = choice
+        self._maker: dict[Address, Part] = {}
+        self._software = software.Software(session)
+        session.make = self._make
+
+    async def plan(self, tell: Tell) -> Plan:
+        """What would change. Raises `Unsupported` where the target has no host."""
+        node = await self._session.driver.node()
+        looking = [self._decide(part, node) for part in parts()]
+        found = await asyncio.gather(self._software.look(node, tell), *looking)
+        installed, *decided = found
+        before = [one for part, one in zip(parts(), decided, strict=True) if _early(part)]
+        after = [one for part, one in zip(parts(), decided, strict=True) if not _early(part)]
+        grounds = tuple(task.address for each in before for task in each.tasks)
+        installed = replace(
+            installed,
+            tasks=tuple(replace(task, after=(*grounds, *task.after)) for task in installed.tasks),
+        )
+        everything = [*before, installed, *after]
+        return make(self._session.desired.stack, self._session.driver.name, everything)
+
+    async def _decide(self, part: Part, node: Node) -> Decided:
+        desired = self._session.desired
+        try:
+            seen = await part.look(node, desired)
+        except Unsupported as error:
+            seen, note = Seen(), error.message
+            decided = part.decide(desired, seen, self._choice)
+            return Decided(notes=(f"left out here: {note}",)) if decided.tasks else Decided()
+        decided = part.decide(desired, seen, self._choice)
+        self._maker |= {task.address: part for task in decided.tasks}
+        return decided
+
+    async def _make(self, change: Change, tell: Tell) -> None:
+        node = await self._session.driver.node()
+        part = self._maker.get(change.address)
+        if part is None:
+            await self._software.make(node, change, tell)
+            return
+        task = Task(
+            change.address,
+            change.action,
+            change.fields,
+            change.reason,
+            change.impact,
+            change.after,
+            change.estimate_s,
+        )
+        await part.make(node, task, self._session.desired, tell)
+
+
+def left_over(plan: Plan) -> Mapping[Address, str]:
+    """What still differs after an apply, which it should not: address to reason."""
+    return {change.address: change.reason for change in plan.changes}
+
+
+def _early(part: Part) -> bool:
+    return part.turn < _SOFTWARE_TURN
+
+
+__all__ = ["Choice", "HostWork", "PhoenixError", "left_over"]
