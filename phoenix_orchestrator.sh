@@ -12,9 +12,11 @@ phoenix_orchestrator.sh: the old flags, mapped onto `phoenix`
   --delete ID…           phoenix destroy --yes ID…
   --LetsGo               phoenix apply --yes
   --smoke-test           phoenix check
-  --setup-hypervisor     phoenix host apply   (not built yet)
+  --setup-hypervisor     phoenix host apply --yes
+    … --dry-run          phoenix host plan
+    … --wipe-disks       no longer for all disks at once: each is named by its serial number,
+                         phoenix host apply --wipe-disks SERIAL
   --test SUITE           (not built yet)
-  --wipe-disks           (not built yet)
 
 PHOENIX_DIR names the folder with the files; else it is the current one.
 TEXT
@@ -46,7 +48,11 @@ while [ $# -gt 0 ]; do
         --delete) mode=delete ;;
         --LetsGo) everything=yes ;;
         --smoke-test) mode=check ;;
-        --setup-hypervisor | --test | --wipe-disks) not_built "$1" ;;
+        --setup-hypervisor) mode=host ;;
+        --wipe-disks)
+            wrong "--wipe-disks names no disk: \`phoenix host plan\` shows what is on each, and
+\`phoenix host apply --wipe-disks SERIAL\` destroys what is on that one" ;;
+        --test) not_built "$1" ;;
         -h | --help) usage; exit 0 ;;
         -*) wrong "unknown flag $1" ;;
         *) [[ $1 =~ ^[0-9]+$ ]] || wrong "“$1” is no id"; ids+=("$1") ;;
@@ -64,6 +70,11 @@ if [ $everything = yes ] && [ ${#ids[@]} -gt 0 ]; then
 fi
 if [ $everything = yes ] && [ $mode = reconfigure ]; then
     wrong "--reconfigure takes ids; with --LetsGo it has none"
+fi
+if [ $mode = host ]; then
+    [ ${#ids[@]} = 0 ] && [ $everything = no ] || wrong "--setup-hypervisor takes no ids"
+    [ $dry_run = no ] || exec "$phoenix" host plan
+    exec "$phoenix" host apply --yes
 fi
 if [ "$mode" != check ] && [ ${#ids[@]} = 0 ] && [ $everything = no ]; then
     wrong "name an id, or give --LetsGo for everything"

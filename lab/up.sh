@@ -41,5 +41,7 @@ lab/incus.sh
 .venv/bin/phoenix --dir "$folder" --on incus apply --yes
 .venv/bin/phoenix --dir "$folder" --on incus status
 say "go on with:  .venv/bin/phoenix --dir $folder plan | status | check | logs api | --help"
-say "and with the things to try in $folder/README.md"
+say "and with the things to try in $folder/README.md, such as talking to the model:"
+say "    curl http://10.98.76.13/v1/models -H \"Authorization: Bearer \$(.venv/bin/phoenix --dir $folder \\"
+say "        secrets show LLM_API_KEY --reveal)\""
 .venv/bin/python $folder/prove.py

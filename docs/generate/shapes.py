@@ -107,9 +107,12 @@ SHOWN: Sequence[Shown] = (
 
 OTHERS = {
     ("adopt", "destroy", "rollback"): "a line for each event, as [apply](#apply)",
+    ("backup",): "`list`, `run`: `backups`; `verify`: `guests`, each with `ok`, its `backup`, "
+    "`checks`, `not_asked`, `problem` and `left_behind`",
     ("bench",): "[its figures](how-to/measure-an-llm.md#for-programs)",
     ("discover",): "`target`, `nodes`, `guests`, `storages`, `bridges`, `cards`, `templates`, "
     "`notes`; `would_change`: the folder's plan in short, or null",
+    ("host",): "`host plan`: as [plan](#plan); `host apply`: as [apply](#apply)",
     ("exec",): "`status`, `out`, `err`",
     ("init", "schema", "logs", "shell"): "none of their own",
 }

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from tests.fakepve.backups import KeptBackups
 from tests.fakepve.files import Files
 from tests.fakepve.insides import PlayedPve
 from tests.fakepve.record import Fault, Recorder
@@ -32,11 +33,12 @@ _GUEST = (
 _KEPT = (
     "nodes", "storages", "bridges", "pools", "apitokens", "users", "acl", "quorate", "network",
     "ct_secs", "task_errors", "failures", "ticket_ttl", "time_scale", "tasklog", "cts", "vms",
+    "backup_jobs", "archives", "clock_s",
 )  # fmt: skip
 _STATE = ("nodes", "storages", "bridges", "pools", "apitokens", "users", "acl", "quorate")
 
 
-class Served(PlayedPve):
+class Served(KeptBackups, PlayedPve):
     """The double, with the recorder in front of it."""
 
     def __init__(self, recorder: Recorder, **options: Any) -> None:

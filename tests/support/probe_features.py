@@ -5,7 +5,7 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
@@ -27,6 +27,7 @@ class Probe(Feature[ProbeOptions]):
     """Uses packages, files, a service and the shell; each operation's result is seen at once."""
 
     name = "probe"
+    units: ClassVar[Sequence[str]] = ("probe.service",)
     options = ProbeOptions
 
     def files(self, options: ProbeOptions, guest: Guest, folder: Path) -> Sequence[Path]:
@@ -67,6 +68,7 @@ class Second(Probe):
     """The same under another name, for what comes after."""
 
     name = "second"
+    units = ()
 
     def deploy(self, options: ProbeOptions, inside: Inside) -> None:
         from pyinfra.operations import server

@@ -33,4 +33,4 @@ def of(desired: Desired) -> Ledger:
 def flaws(desired: Desired) -> Iterator[Flaw]:
     """What can't be of the cards, each with the guest that is to be mended."""
     for refusal in of(desired).refusals:
-        yield Flaw(refusal.message, ("gpu_assignment",), refusal.guests[-1], refusal.hint)
+        yield Flaw(refusal.message, refusal.at, refusal.guests[-1], refusal.hint)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from phoenix_hypervisor import drivers, features
-from phoenix_hypervisor.app import gpus, hiding
+from phoenix_hypervisor.app import gpus, hiding, questions
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.config.desire import stack_name
 from phoenix_hypervisor.config.folder import FILES
@@ -21,13 +21,14 @@ from phoenix_hypervisor.verify import checks as check_kinds
 
 def vocabulary() -> Vocabulary:
     """The words that features and checks add to the files."""
-    known = features.available()
+    known = features.for_guests()
     return Vocabulary(
         features={name: feature.options for name, feature in known.items()},
         checks=check_kinds.available(),
         flaws={name: feature.flaws for name, feature in known.items()},
         engines={name: feature.engines for name, feature in known.items()},
         reaches={name: feature.reaches for name, feature in known.items()},
+        listens={name: feature.listens for name, feature in known.items()},
     )
 
 
@@ -37,9 +38,18 @@ def read(folder: Path, on: str | None, environ: Mapping[str, str]) -> Loaded:
 
 
 def judge(folder: Path, on: str | None, environ: Mapping[str, str]) -> Loaded:
-    """As `read`, with what a plan would refuse though every word is right: too much of a card."""
+    """As `read`, with what a plan would refuse though every word is right, such as too much of a
+    card, and with checks that can hardly pass.
+    """
     known = Secrets(folder, environ).has
-    return load(folder, vocabulary(), on=on, known_secrets=known, also=gpus.flaws)
+    return load(
+        folder,
+        vocabulary(),
+        on=on,
+        known_secrets=known,
+        of_cards=gpus.flaws,
+        of_ways=questions.flaws,
+    )
 
 
 @asynccontextmanager

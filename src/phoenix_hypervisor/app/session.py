@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from phoenix_hypervisor import features, observe
-from phoenix_hypervisor.app import gpus, hiding, leftovers, vanished
+from phoenix_hypervisor.app import gpus, hiding, leftovers, live_driver, vanished
 from phoenix_hypervisor.app.health import Health
 from phoenix_hypervisor.app.naming import Named, pick
 from phoenix_hypervisor.apply.means import Make, Means
@@ -26,12 +26,13 @@ from phoenix_hypervisor.history import origin
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.driver import BrokenOff, Driver, Held, Run, Tell
-from phoenix_hypervisor.model.errors import PhoenixError, UsageError
+from phoenix_hypervisor.model.errors import PhoenixError, SecretMissing, UsageError
 from phoenix_hypervisor.model.event import Emit, Event, EventKind, Failure, Report
 from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.model.problem import Problem
 from phoenix_hypervisor.model.redact import Redactor
+from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.plan import adopt as adopting
 from phoenix_hypervisor.plan import make as planning
 from phoenix_hypervisor.plan.as_json import refuse_if_edited, refuse_if_moved
@@ -68,6 +69,7 @@ class Session:
         options = replace(options, fingerprints=self._fingerprints(), claims=asked)
         observed = await observe.observe(self.desired, self.driver)
         plan = planning.make(self.desired, observed, self.driver, options)
+        plan = await live_driver.noted(plan, self.desired, self.driver)
         return vanished.noted(plan, self.desired), observed
 
     async def plan_destroy(self, words: Sequence[str] | None) -> tuple[Plan, Observed]:
@@ -140,7 +142,7 @@ class Session:
                 guest, self.desired, way_in, parts, tell, everything=everything
             )
             found.extend(f"{guest.address}: {words}" for words in done.found)
-            return fingerprint.overall(parts)
+            return fingerprint.overall(parts) if parts else None
 
         async with configurator:
             means = Means(
@@ -262,7 +264,16 @@ class Session:
 
     def _parts(self, guest: Guest) -> dict[str, str]:
         known, folder = features.available(), self.desired.folder
-        return fingerprint.fingerprints(guest, self.desired, known, folder, self.secrets.digest)
+        return fingerprint.fingerprints(guest, self.desired, known, folder, self._digest)
+
+    def _digest(self, secret: Secret) -> str:
+        """Where nothing real is made no value is needed: a rehearsal asks for none."""
+        try:
+            return self.secrets.digest(secret)
+        except SecretMissing:
+            if self.driver.has_inside:
+                raise
+            return "no value yet"
 
     async def _wait(self, guest: Guest, tell: Tell) -> None:
         async with GuestPlace(

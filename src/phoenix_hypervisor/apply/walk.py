@@ -101,7 +101,7 @@ class Walk:
 
     def _summary(self) -> dict[str, int]:
         """How many changes of each action were carried out completely."""
-        whole = (c for c in self._plan.changes if all(map(self._succeeded, c.steps)))
+        whole = (c for c in self._plan.changes if c.steps and all(map(self._succeeded, c.steps)))
         return dict(Counter(change.action.value for change in whole))
 
     def _half_done(self) -> Iterator[str]:

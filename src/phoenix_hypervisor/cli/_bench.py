@@ -103,13 +103,13 @@ async def _measured(context: Context, asked: Asked) -> Result:
         )
         client = Client(found.way, found.server)
         bench = Bench(client, found.model or "", work)
-        interrupted = await _run(context, bench)
+        interrupted = await _run(context, bench, asked)
         for load in bench.loads:
             load.errors = [context.redactor(message) for message in load.errors]
         return _result(asked, found, bench, interrupted=interrupted)
 
 
-async def _run(context: Context, bench: "Bench") -> bool:
+async def _run(context: Context, bench: "Bench", asked: Asked) -> bool:
     """Runs it, showing how far it is; True where it was interrupted. Raises `CheckFailed`."""
     from phoenix_hypervisor.verify.answered import No
 
@@ -128,7 +128,7 @@ async def _run(context: Context, bench: "Bench") -> bool:
         except asyncio.CancelledError:
             return True
         except No as no:
-            raise CheckFailed(no.message, hint=_hint(no.message)) from no
+            raise CheckFailed(no.message, hint=_hint(no.message, asked)) from no
     return False
 
 
@@ -143,13 +143,23 @@ def _key(variable: str | None) -> str | None:
     return value
 
 
-def _hint(message: str) -> str:
+def _hint(message: str, asked: Asked) -> str:
     if " answers 401" in message or " answers 403" in message:
         return "--api-key-env NAME names the variable that holds the key"
     if " answers 503" in message:
         return "the server is still starting: try again when `phoenix check` says that it answers"
     if message.startswith("the warm-up was not"):
         return "where it is only slow, such as while it loads its model, give it more --seconds"
+    if " answers 429" in message:
+        return "the route's rate limit: ask less (--requests, --concurrency), or --via inside"
+    if " answers 501" in message:
+        return "it does not do this: --kind chat, embedding or rerank"
+    if "context" in message:
+        return "ask less with --prompt-tokens and --output-tokens, or give the server more context"
+    if asked.via == "port":
+        return "a port that a route leads to is closed to others: --via route, or --via inside"
+    if asked.is_url:
+        return "is the address right, and does it end in /v1?"
     return "`phoenix check` asks the checks of the guests"
 
 

@@ -53,7 +53,7 @@ async def carry_out(
         past = Past(session)
         plan = past.estimated(plan, parallel)
         context.print(render.text(plan))
-        if plan.changes and not yes:
+        if any(change.steps for change in plan.changes) and not yes:
             _ask(context, question)
         if not yes:
             held.enter_context(lasting())

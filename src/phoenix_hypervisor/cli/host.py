@@ -72,7 +72,7 @@ async def _plan(context: Context, wipe: list[str], *, reboot: bool) -> int:
 
 
 async def _apply(context: Context, wipe: list[str], *, reboot: bool, yes: bool) -> int:
-    from phoenix_hypervisor.app.host import Choice, HostWork, left_over
+    from phoenix_hypervisor.app.host import Choice, HostWork, left_over, outstanding
     from phoenix_hypervisor.cli._carry_out import carry_out
     from phoenix_hypervisor.cli.apply import refuse
     from phoenix_hypervisor.model.observed import Observed
@@ -95,7 +95,10 @@ async def _apply(context: Context, wipe: list[str], *, reboot: bool, yes: bool) 
             verify=False,
         )
         if status == 0 and found.changes:
-            still = left_over(await work.plan(_quiet))
+            after = await work.plan(_quiet)
+            still = left_over(after)
+            for address, reason in outstanding(after).items():
+                context.say(f"[yellow]outstanding:[/] {address}: {escape(reason)}")
             for address, reason in still.items():
                 context.say(f"[bold red]still not as the files say:[/] {address}: {escape(reason)}")
             status = EXIT_FAILED if still else 0

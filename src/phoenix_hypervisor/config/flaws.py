@@ -1,11 +1,13 @@
 """What features say of the whole folder, each flaw told at its place in the files."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from phoenix_hypervisor.config import models, stacks
+from phoenix_hypervisor.config import models, ports, stacks, vllm
 from phoenix_hypervisor.config.desire.serving import place_of_route
 from phoenix_hypervisor.config.document import Pointer, pointer
 from phoenix_hypervisor.config.folder import AnyEntry, Folder
+from phoenix_hypervisor.config.sure import Home, by_guest, home
+from phoenix_hypervisor.config.words.lxc import Container
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.feature import Flaw
 from phoenix_hypervisor.model.problem import Problem
@@ -13,11 +15,8 @@ from phoenix_hypervisor.model.problem import Problem
 _KNOWN_BY = frozenset({"name", "vmid", "network_config", "features"})
 """Words of a guest that features of others look at."""
 
-_STEPS = 3
-"""Parts of a guest's pointer, such as `/lxc_configs/101`: the first one is empty."""
 
-_Home = tuple[str, str]
-"""A guest's file, and its pointer there."""
+_Told = Mapping[Home, Sequence[tuple[str, str]]]
 
 
 def flaws(folder: Folder, desired: Desired, refused: Sequence[Problem]) -> Iterator[Problem]:
@@ -27,28 +26,45 @@ def flaws(folder: Folder, desired: Desired, refused: Sequence[Problem]) -> Itera
     meant by one of those, nobody is asked: a mistake is told once, not again as its consequence.
     """
     errors = [problem for problem in refused if problem.severity == "error"]
-    told = _by_guest(errors)
-    homes = [_home(entry) for entry in folder.guests] if told else []
+    told = by_guest(errors)
+    yield from _taken_twice(folder, desired, told)
+    homes = [home(entry) for entry in folder.guests] if told else []
     if not folder.knows_all_guests or any(
-        word in _KNOWN_BY for home in homes for word, _ in told.get(home, ())
+        word in _KNOWN_BY for one in homes for word, _ in told.get(one, ())
     ):
         return
     by_address = {entry.address: entry for entry in folder.guests}
     options_are_known = not any(
-        word in folder.vocabulary.features for home in homes for word, _ in told.get(home, ())
+        word in folder.vocabulary.features for one in homes for word, _ in told.get(one, ())
     )
     for entry in folder.guests:
         for use in entry.features:
             find = folder.vocabulary.flaws.get(use.name)
-            if find is None or (told and _is_told(entry, use.name, told.get(_home(entry), ()))):
+            if find is None or (told and _is_told(entry, use.name, told.get(home(entry), ()))):
                 continue
             for flaw in find(use.options, desired.guests[entry.address], desired):
                 if flaw.guest is None:
                     yield _at_options(entry, use.name, flaw)
                 elif flaw.guest in by_address:
                     owner = by_address[flaw.guest]
+                    if any(word in flaw.at[:1] for word, _ in told.get(home(owner), ())):
+                        continue
                     if options_are_known or not _is_endpoint(owner, flaw):
                         yield _at_guest(owner, flaw)
+
+
+def _taken_twice(folder: Folder, desired: Desired, told: _Told) -> Iterator[Problem]:
+    """Ports that two programs of a guest would take."""
+    find = folder.vocabulary.listens
+    for entry in folder.guests:
+        taken = [
+            (use.name, listen, place_of_option(entry, use.name, listen.at))
+            for use in entry.features
+            if use.name in find and not _is_told(entry, use.name, told.get(home(entry), ()))
+            for listen in find[use.name](use.options, desired.guests[entry.address], desired)
+        ]
+        for feature, flaw in ports.collisions(entry, taken):
+            yield _at_options(entry, feature, flaw)
 
 
 def _is_told(entry: AnyEntry, feature: str, told: Sequence[tuple[str, str]]) -> bool:
@@ -74,36 +90,28 @@ def placed(folder: Folder, found: Iterable[Flaw]) -> Iterator[Problem]:
             yield _at_guest(by_address[flaw.guest], flaw)
 
 
-def _home(entry: AnyEntry) -> _Home:
-    return entry.spot.document.file, pointer(entry.spot.base)
-
-
-def _by_guest(problems: Sequence[Problem]) -> dict[_Home, list[tuple[str, str]]]:
-    """The word and the whole pointer of each problem, by the two steps that lead to a guest."""
-    found: dict[_Home, list[tuple[str, str]]] = {}
-    for problem in problems:
-        steps = problem.pointer.split("/", 4)
-        if len(steps) > _STEPS:
-            home = problem.file, "/".join(steps[:_STEPS])
-            found.setdefault(home, []).append((steps[_STEPS], problem.pointer))
-    return found
-
-
 def _at_options(entry: AnyEntry, feature: str, flaw: Flaw) -> Problem:
     """At the option; a feature without options is told where it stands in the list."""
     options = next(type(use.options) for use in entry.features if use.name == feature)
     hint = flaw.hint or models.about(options, flaw.at)
-    if feature == "docker" and (beside := stacks.place_of(entry.words, flaw.at)):
-        return entry.spot.error(beside, flaw.message, hint)
+    return _problem(entry, place_of_option(entry, feature, flaw.at), flaw, hint)
+
+
+def place_of_option(entry: AnyEntry, feature: str, at: Pointer) -> Pointer:
+    """Where an option stands among the guest's words; of what isn't written what holds it."""
+    if feature == "docker" and (beside := stacks.place_of(entry.words, at)):
+        return beside
+    if feature == "vllm" and isinstance(entry.words, Container) and at:
+        _, older = vllm.options_of(entry.words)
+        if at[0] in older and entry.spot.raw(feature, at[0]) is None:
+            return (*older[str(at[0])], *at[1:])
     if entry.spot.raw(feature) is None:
-        return entry.spot.error(
-            ("features", entry.words.features.index(feature)), flaw.message, hint
-        )
-    place: Pointer = (feature, *flaw.at)
+        return ("features", entry.words.features.index(feature))
+    place: Pointer = (feature, *at)
     # A shorthand, such as a plain name for an object, has no place of its own inside.
     while len(place) > 1 and not isinstance(entry.spot.raw(*place[:-1]), dict | list):
         place = place[:-1]
-    return entry.spot.error(place, flaw.message, hint)
+    return place
 
 
 def _at_guest(entry: AnyEntry, flaw: Flaw) -> Problem:
@@ -111,4 +119,11 @@ def _at_guest(entry: AnyEntry, flaw: Flaw) -> Problem:
     if place[:1] == ("routes",):
         place = place_of_route(entry, place)
     hint = flaw.hint or models.about(type(entry.words), flaw.at)
-    return entry.spot.error(place, flaw.message, hint)
+    if place and place[0] in entry.words.features:
+        place = place_of_option(entry, str(place[0]), place[1:])
+    return _problem(entry, place, flaw, hint)
+
+
+def _problem(entry: AnyEntry, place: Pointer, flaw: Flaw, hint: str) -> Problem:
+    tell = entry.spot.warning if flaw.severity == "warning" else entry.spot.error
+    return tell(place, flaw.message, hint)

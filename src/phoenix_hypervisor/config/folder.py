@@ -18,6 +18,7 @@ from phoenix_hypervisor.model.check import Check
 from phoenix_hypervisor.model.desired import Desired, FeatureUse, Guest
 from phoenix_hypervisor.model.engines import FindEngines
 from phoenix_hypervisor.model.feature import FeatureOptions, Flaw
+from phoenix_hypervisor.model.listen import Listen
 from phoenix_hypervisor.model.problem import Problem
 
 HYPERVISOR = "phoenix_hypervisor_config.json"
@@ -36,6 +37,8 @@ FindFlaws = Callable[[Any, Guest, Desired], Iterable[Flaw]]
 """As `Feature.flaws`, whose options differ from feature to feature."""
 FindReached = Callable[[Any, Guest, Desired], Iterable[tuple[Address, int | None]]]
 """As `Feature.reaches`."""
+FindListens = Callable[[Any, Guest, Desired], Iterable[Listen]]
+"""As `Feature.listens`."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Vocabulary:
 
     `features` maps all names of features to the models of their options, `checks` all kinds of
     checks to their models. `flaws` asks a feature by its name what can't be among these guests,
-    `engines` for the model servers that it runs, `reaches` for those that it connects to.
+    `engines` for the model servers that it runs, `reaches` for those that it connects to,
+    `listens` for the ports that it takes.
     """
 
     features: Mapping[str, type[FeatureOptions]]
@@ -52,6 +56,7 @@ class Vocabulary:
     flaws: Mapping[str, FindFlaws] = field(default_factory=dict)
     engines: Mapping[str, FindEngines] = field(default_factory=dict)
     reaches: Mapping[str, FindReached] = field(default_factory=dict)
+    listens: Mapping[str, FindListens] = field(default_factory=dict)
 
 
 def _same(path: Pointer) -> Pointer:

@@ -16,11 +16,16 @@ from pydantic_core import ErrorDetails
 from phoenix_hypervisor.config import models, told
 from phoenix_hypervisor.config.document import Document, Pointer, pointer
 from phoenix_hypervisor.config.words.base import is_comment
+from phoenix_hypervisor.model.lacking import Lacking
 from phoenix_hypervisor.model.problem import Problem
 
 M = TypeVar("M", bound=BaseModel)
 Where = Callable[[Pointer], Pointer]
 """From a path in the judged values to the path in the file."""
+
+
+_OWN_WORDS = {"phoenix", "value_error", "assertion_error"}
+"""Types of errors whose message says all that is to be said."""
 
 
 @dataclass
@@ -71,6 +76,7 @@ def judge(
     judged: Judged[M] = Judged(None, [])
     left: Any = value
     seen: set[tuple[Pointer, str]] = set()
+    refused: list[Pointer] = []
     while True:
         try:
             judged.model = model.model_validate(left)
@@ -81,9 +87,18 @@ def judge(
         else:
             return judged
         found = [(_resolve(left, detail), detail) for detail in details]
-        _Telling(model, value, document, where, also, judged, seen).all(found)
+        real = [one for one in found if not _follows(one[1], judged.original(one[0]), refused)]
+        _Telling(model, value, document, where, also, judged, seen).all(real)
+        refused += [judged.original(path) for path, _ in found]
         if not _leave_out(left, [path for path, _ in found], judged):
             return judged
+
+
+def _follows(detail: ErrorDetails, path: Pointer, refused: list[Pointer]) -> bool:
+    """Whether it misses what may have been left out of the same object."""
+    context = detail.get("ctx", {})
+    lacking = isinstance(context.get("error"), Lacking) or context.get("lacking") is True
+    return lacking and any(len(one) > len(path) and one[: len(path)] == path for one in refused)
 
 
 @dataclass
@@ -156,6 +171,9 @@ class _Telling:
         ]
         messages = list(dict.fromkeys(message for message, _ in texts))
         hint = next((hint for _, hint in texts if hint), "")
+        by_form = not {detail["type"] for detail in details} & _OWN_WORDS
+        if not hint and by_form and (shown_example := models.example(self.model, path)):
+            hint = f"such as {shown_example}"
         hint = hint or models.about(self.model, path)
         self._add(path, messages[0], " or ".join(messages), hint)
 

@@ -12,7 +12,9 @@ from phoenix_hypervisor.config.guards import guard
 from phoenix_hypervisor.config.misnamed import misnamed
 from phoenix_hypervisor.config.reading import read
 from phoenix_hypervisor.config.rules import problems as broken_rules
+from phoenix_hypervisor.config.sure import Sure
 from phoenix_hypervisor.config.told import one_line
+from phoenix_hypervisor.config.unpublished import unpublished
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.feature import Flaw
 from phoenix_hypervisor.model.problem import Problem
@@ -28,18 +30,25 @@ class Loaded:
     problems: tuple[Problem, ...]
 
 
+Judge = Callable[[Desired], Iterable[Flaw]]
+"""Finds what can't be, or hardly, in what is wanted."""
+
+
 def load(
     folder: Path,
     vocabulary: Vocabulary,
     *,
     on: str | None = None,
     known_secrets: Callable[[str], bool] | None = None,
-    also: Callable[[Desired], Iterable[Flaw]] | None = None,
+    of_cards: Judge | None = None,
+    of_ways: Judge | None = None,
 ) -> Loaded:
     """Reads a folder. `on` is the target of the command line, which goes before the file's.
 
     `known_secrets` says whether a named secret has a value; without it that isn't judged.
-    `also` finds more in what is wanted, once nothing else is wrong; its flaws name their guests.
+    `of_cards` and `of_ways` find more in what is wanted, of graphics cards and of how guests are
+    reached; their flaws name their guests. Where the files have errors they are asked of those
+    guests of which this is known all the same.
 
     Problems are sorted by file (hypervisor, lxc, vm, cloud), line and column. Never raises for
     what the files hold.
@@ -59,16 +68,22 @@ def load(
         )
         message = "the folder holds no file of Phoenix"
         problems.append(Problem("error", ".", 0, 0, "", message, hint))
+    guards = guard(words, wanted, _errors(problems))
+    problems.extend(guards.problems)
+    sure = Sure(words, _errors(problems))
+    problems.extend(unpublished(words, sure))
+    if of_cards is not None:
+        problems.extend(placed(words, of_cards(sure.of_cards(guards.desired))))
+    if of_ways is not None:
+        problems.extend(placed(words, of_ways(sure.of_ways(guards.desired))))
     problems = sorted(dict.fromkeys(problems), key=_place)
-    if any(problem.severity == "error" for problem in problems):
+    if _errors(problems):
         return Loaded(None, tuple(problems))
-    guards = guard(words, wanted)
-    problems = sorted([*problems, *guards.problems], key=_place)
-    if any(problem.severity == "error" for problem in guards.problems):
-        return Loaded(None, tuple(problems))
-    if also is not None and (more := list(placed(words, also(guards.desired)))):
-        return Loaded(None, tuple(sorted({*problems, *more}, key=_place)))
     return Loaded(replace(guards.desired, notes=tuple(problems)), tuple(problems))
+
+
+def _errors(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(problem for problem in problems if problem.severity == "error")
 
 
 def _unusable(path: Path) -> Problem | None:

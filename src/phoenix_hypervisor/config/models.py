@@ -1,5 +1,6 @@
 """Looks into pydantic models: which words are known at a place, and how they are described."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
@@ -51,6 +52,14 @@ def about(model: type[BaseModel], path: Sequence[Step]) -> str:
     return next(
         (told for end in range(len(path), 0, -1) if (told := describe(model, path[:end]))), ""
     )
+
+
+def example(model: type[BaseModel], path: Sequence[Step]) -> str:
+    """What the word at a path may hold, as JSON; empty where no example is known."""
+    holder = at(model, path[:-1]) if path else None
+    field = keys(holder).get(str(path[-1])) if holder is not None else None
+    examples = (field.examples or []) if field is not None else []
+    return json.dumps(examples[0], ensure_ascii=False) if examples else ""
 
 
 def describe(model: type[BaseModel], path: Sequence[Step]) -> str:

@@ -165,7 +165,8 @@ class Options:
             return usual
         judged = judge(model, {}, self._document, lambda _: self.spot.path(*place))
         for problem in judged.problems:
-            message = f"`{name}` needs options: {problem.message}"
+            own = problem.message.removeprefix(f"{told.name(place)}: ")
+            message = f"`{name}` needs options: {own}"
             hint = f'write "{name}": {{ … }} beside `features`'
             line, column = self._document.place(self.spot.path(*place))
             self.problems.append(

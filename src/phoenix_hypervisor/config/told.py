@@ -39,6 +39,9 @@ _BOUNDS = {
 _WRITE = {"ge": "write {:.12g} or more", "le": "write {:.12g} or less", "gt": "", "lt": ""}
 _LONGEST = 600
 """Of a message or hint; the longest of our own, a list of all features, has half of it."""
+_PERCENT = 100
+_DOUBLED = 2
+"""Below it, a little too much of a share was meant, not percent."""
 _EXACT = 2.0**53
 """From here on a number with a fraction or an exponent is not exact (IEEE 754)."""
 _NETS = {
@@ -144,7 +147,7 @@ def tell(
     if kind in _BOUNDS:
         bound, phrase = _BOUNDS[kind]
         message = f"{word} must be {phrase} {context[bound]:.12g}, but is {shown}"
-        return message, _WRITE[bound].format(context[bound])
+        return message, _share(bound, context[bound], value) or _WRITE[bound].format(context[bound])
     if kind in ("literal_error", "enum"):
         known = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         near = nearest(value, known) if isinstance(value, str) else None
@@ -153,6 +156,18 @@ def tell(
     if kind == "string_pattern_mismatch":
         return f"{word} can't be {shown}: its form is {context['pattern']}", ""
     return _of_length(kind, context, word) or _as_pydantic_says(text, word), ""
+
+
+def _share(bound: str, most: float, value: Any) -> str:
+    """A hint where percent were meant."""
+    if (
+        bound == "le"
+        and most == 1
+        and isinstance(value, int | float)
+        and _DOUBLED <= value <= _PERCENT
+    ):
+        return f"it is a share of 1: write {value / _PERCENT:.12g} for {value:.12g} %"
+    return ""
 
 
 def _joined(word: str, message: str) -> str:

@@ -7,6 +7,7 @@ the rest of its feature can't be known before the difference is mended, and that
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from phoenix_hypervisor.configure.connector import Link
 from phoenix_hypervisor.configure.differing import Reader
@@ -16,7 +17,7 @@ from phoenix_hypervisor.configure.record import Applied, Record
 from phoenix_hypervisor.configure.session import Session
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.drift import Difference, FeatureDrift, GuestDrift
-from phoenix_hypervisor.model.errors import PhoenixError, TimedOut, Unreachable
+from phoenix_hypervisor.model.errors import PhoenixError, TimedOut, Unreachable, Unsupported
 from phoenix_hypervisor.shell import Shell
 from phoenix_hypervisor.shell.answer import text
 from phoenix_hypervisor.shell.leftovers import RUN_FILE
@@ -55,7 +56,7 @@ class _Examination:
         features = []
         for task in self._job.tasks:
             found = self._ask(task, record or Record(self._job.address))
-            self._before |= found.drifted
+            self._before |= found.drifted and not found.unsupported
             features.append(found)
         return GuestDrift(Address(self._job.address), "", tuple(features), tuple(notes))
 
@@ -72,6 +73,12 @@ class _Examination:
                 f"its record is that of {record.address}: it is a clone, and nothing was "
                 f"applied to it as {self._job.address}"
             )
+        dropped = set(record.features if record else ()) - {task.name for task in self._job.tasks}
+        if dropped and not self._job.is_host:
+            notes.append(
+                f"taken out of its features: {', '.join(sorted(dropped))}; the next apply ends "
+                "what they run, and leaves their packages and data"
+            )
         if self._shell.run(INTERRUPTED, timeout_s=_S).ok:
             notes.append("an installation of packages was interrupted; the next apply completes it")
         return notes
@@ -84,11 +91,13 @@ class _Examination:
         if not isinstance(task, FeatureTask):
             return _script(told)
         self._tell(f"asking {task.name}")
-        unknown, failed = self._deploy(task)
+        try:
+            unknown, failed = self._deploy(task)
+        except Unsupported as error:
+            why = self._redact(error.message)
+            return replace(told, unknown=why, failed=True, unsupported=why)
         found = _in_order(self._reader.found)
-        return FeatureDrift(
-            task.name, found, current, applied.run, applied.at, unknown, failed=failed
-        )
+        return replace(told, differences=found, unknown=unknown, failed=failed)
 
     def _deploy(self, task: FeatureTask) -> tuple[str, bool]:
         """Runs the feature; why the rest of it is not known, and whether that is a failure."""
@@ -100,7 +109,7 @@ class _Examination:
             )
         try:
             self._session.run(task)
-        except (TimedOut, Unreachable):
+        except (TimedOut, Unreachable, Unsupported):
             raise
         except PhoenixError as error:
             last = [line.strip() for line in error.detail.splitlines() if line.strip()][-1:]

@@ -47,7 +47,8 @@ Task = FeatureTask | ScriptTask
 class Job:
     """All that a worker needs for one guest. `hidden` are values that no text may hold.
 
-    `look`: nothing is changed; the result is a `GuestDrift`.
+    `look`: nothing is changed; the result is a `GuestDrift`. `leaving` maps features to scripts
+    that end what they run, for those that the guest no longer has.
     """
 
     address: str
@@ -59,6 +60,7 @@ class Job:
     everything: bool
     hidden: tuple[str, ...] = field(repr=False)
     look: bool = False
+    leaving: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_host(self) -> bool:

@@ -215,7 +215,17 @@ class Configurator:
             everything=everything,
             hidden=tuple(hidden),
             look=look,
+            leaving={} if look else self._leaving(guest),
         )
+
+    def _leaving(self, guest: Guest) -> dict[str, str]:
+        used = {use.name for use in guest.features}
+        scripts = {
+            name: feature.leave_script()
+            for name, feature in self._features.items()
+            if name not in used
+        }
+        return {name: script for name, script in scripts.items() if script}
 
     async def _listen(
         self, pipe: Connection, worker: ForkServerProcess, address: str, tell: Callable[[str], None]

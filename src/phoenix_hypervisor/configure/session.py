@@ -25,7 +25,7 @@ from phoenix_hypervisor.configure.looking import LookingConnector, Operation, on
 from phoenix_hypervisor.model.errors import ConfigureFailed, PhoenixError, TimedOut, Unreachable
 
 _KEPT_LOG_LINES = 20
-_COMMAND_CHARS = 500
+_COMMAND_CHARS = 200
 
 
 class _Callbacks(BaseStateCallback):
@@ -212,8 +212,10 @@ class Session:
             return ConfigureFailed(f"{where} failed", detail="\n".join(self._log.lines))
         ended = "was ended" if ran.status is None else f"exit status {ran.status}"
         shown = self._link.redact(ran.command)  # before it is cut: half a secret isn't found
-        if len(shown) > _COMMAND_CHARS:
-            shown = f"{shown[:_COMMAND_CHARS]} …"
+        # A script's first line is enough: its name stands above, and its last words are the cause.
+        first = shown.strip().partition("\n")[0][:_COMMAND_CHARS]
+        if first != shown.strip():
+            shown = f"{first} …"
         return ConfigureFailed(f"{where} failed ({ended})", detail=f"$ {shown}\n{ran.words}")
 
     def _pyinfra_failure(self, error: PyinfraError) -> ConfigureFailed:

@@ -172,6 +172,7 @@ class _Work:
             identity.renew(self._shell, self._remaining())
             record = Record(job.address)
             record.write(self._shell)
+        self._leave(record)
         due = [
             task
             for task in job.tasks
@@ -182,6 +183,22 @@ class _Work:
         ran = tuple(task.name for task in due)
         unchanged = tuple(task.name for task in job.tasks if task.name not in ran)
         return ConfigureResult(ran, unchanged, changed, tuple(self._found), renewed)
+
+    def _leave(self, record: Record) -> None:
+        """Ends what features run that the guest no longer has; packages and data stay."""
+        if self._job.is_host:
+            return
+        kept = {task.name for task in self._job.tasks}
+        for name in [one for one in record.features if one not in kept]:
+            if script := self._job.leaving.get(name):
+                self._teller.tell(f"{name}: ending what it runs")
+                answer = self._shell.run(script, timeout_s=self._remaining())
+                if not answer.ok:
+                    raise ConfigureFailed(
+                        f"{self._job.address}: {name}: what it runs could not be ended",
+                        detail=answer.words(),
+                    )
+                self._find(f"{name} was taken out of its features: what it ran was ended")
 
     def _find(self, words: str) -> None:
         self._found.append(words)

@@ -44,12 +44,12 @@ class ShellNode:
                 await self._check_root()
             return await self._ask(script, stdin, timeout_s)
 
-    async def get(self, path: str, **query: Any) -> Any:
+    async def get(self, path: str, /, **query: Any) -> Any:
         """Raises `Unsupported`."""
         del query
         raise Unsupported(_NO_API.format(path))
 
-    async def send(self, method: str, path: str, **params: Any) -> Any:
+    async def send(self, method: str, path: str, /, **params: Any) -> Any:
         """Raises `Unsupported`."""
         del params
         raise Unsupported(_NO_API.format(f"{method} {path}"))

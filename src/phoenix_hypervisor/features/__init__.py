@@ -42,6 +42,11 @@ def available() -> Features:
     return Features()
 
 
+def for_guests() -> dict[str, Feature[Any]]:
+    """The features that guests may name, by name; all of them are imported."""
+    return {name: feature for name, feature in available().items() if not feature.host_only}
+
+
 @cache
 def _load(name: str) -> Feature[Any]:
     module = importlib.import_module(f"{__name__}.{name}")

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol
 
 from phoenix_hypervisor.model.desired import Guest
+from phoenix_hypervisor.model.listen import Listen
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.model.serving import Engine, ModelKind, ServedModel
 
@@ -48,11 +49,11 @@ class ModelServer(Protocol):
 def refuse_twins(servers: Sequence[ModelServer], names_word: str) -> None:
     """Raises `ValueError` where two servers share what each must have for itself.
 
+    Ports are compared with those of the guest's other features, by `listens`.
     `names_word` is the option that gives a model's names.
     """
     for what, values in (
         ("name", [server.title for server in servers]),
-        ("port", [server.port for server in servers]),
         (names_word, [name for server in servers for name in server.names]),
     ):
         twice = [str(value) for value, count in Counter[Any](values).items() if count > 1]
@@ -109,4 +110,17 @@ def engines(feature: str, servers: Iterable[ModelServer]) -> list[Engine]:
             api_key=server.api_key,
         )
         for server in servers
+    ]
+
+
+def listens(feature: str, servers: Sequence[ModelServer], *, among: bool) -> list[Listen]:
+    """The port of each server; `among`: they stand in `servers`, not at the top."""
+    return [
+        Listen(
+            server.port,
+            ("servers", index, "port") if among else ("port",),
+            f"{feature}'s server {server.title}",
+            None if server.host is None else str(server.host),
+        )
+        for index, server in enumerate(servers)
     ]

@@ -15,6 +15,7 @@ from phoenix_hypervisor.features._words import AbsolutePath, RelativePath
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.feature import FeatureOptions, InFolder, Inside
+from phoenix_hypervisor.model.lacking import Lacking
 from phoenix_hypervisor.model.secret import Secret
 
 HUB = "https://huggingface.co"
@@ -104,11 +105,11 @@ class GgufModel(FeatureOptions):
     def _one(self) -> Self:
         given = [word for word in _SOURCES if getattr(self, word) is not None]
         if len(given) != 1:
-            raise ValueError(
+            raise (ValueError if given else Lacking)(
                 f"give exactly one of {', '.join(_SOURCES)}; given: {', '.join(given) or 'none'}"
             )
         if (self.url is None) != (self.checksum is None):
-            raise ValueError("url and checksum belong together: give both, or none of them")
+            raise Lacking("url and checksum belong together: give both, or none of them")
         return self
 
     @property

@@ -11,6 +11,7 @@ from phoenix_hypervisor.features._fetch import Checksum, Requirement, WebAddress
 from phoenix_hypervisor.features._gguf import GgufModel
 from phoenix_hypervisor.features._words import AbsolutePath, PackageName, Port
 from phoenix_hypervisor.model.feature import FeatureOptions
+from phoenix_hypervisor.model.lacking import Lacking
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.model.serving import ModelKind
 
@@ -68,6 +69,8 @@ Alias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@+-
 Argument = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$")]
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]
 
+_EXAMPLE = {"hub": {"repo": "Qwen/Qwen2.5-3B-Instruct-GGUF", "file": "….gguf"}}
+
 
 def _one_or_many(value: object) -> object:
     return (value,) if isinstance(value, str) else value
@@ -101,12 +104,12 @@ class LlamaProgram(FeatureOptions):
     def _one(self) -> Self:
         given = [w for w in ("wheel", "package", "path", "url") if getattr(self, w) is not None]
         if len(given) != 1:
-            raise ValueError(
+            raise (ValueError if given else Lacking)(
                 "give exactly one of wheel, package, path, url; "
                 f"given: {', '.join(given) or 'none'}"
             )
         if self.url is not None and self.checksum is None:
-            raise ValueError("an archive needs its checksum: sha256: and 64 hexadecimal digits")
+            raise Lacking("an archive needs its checksum: sha256: and 64 hexadecimal digits")
         return self
 
 
@@ -193,7 +196,7 @@ class LlamaServerWords(FeatureOptions):
 class LlamaServer(LlamaServerWords):
     """One server with its model."""
 
-    model: GgufModel = Field(description="The GGUF file.")
+    model: GgufModel = Field(description="The GGUF file.", examples=[_EXAMPLE])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -204,7 +207,9 @@ class LlamaServer(LlamaServerWords):
 class LlamacppOptions(LlamaServerWords):
     """Options of `llamacpp`: one server's words at the top, or several in `servers`."""
 
-    model: GgufModel | None = Field(None, description="The GGUF file of the only server.")
+    model: GgufModel | None = Field(
+        None, description="The GGUF file of the only server.", examples=[_EXAMPLE]
+    )
     servers: tuple[LlamaServer, ...] = Field((), description="Several servers, in this order.")
     program: LlamaProgram = Field(
         LlamaProgram(wheel=WHEEL), description="Where `llama-server` comes from."
@@ -218,7 +223,8 @@ class LlamacppOptions(LlamaServerWords):
     @model_validator(mode="after")
     def _form(self) -> Self:
         if (self.model is None) == (not self.servers):
-            raise ValueError("give either model (one server) or servers (several)")
+            error = Lacking if self.model is None else ValueError
+            raise error("give either model (one server) or servers (several)")
         stray = sorted(self.model_fields_set & set(LlamaServerWords.model_fields))
         if self.servers and stray:
             raise ValueError(f"with servers, these belong into each of them: {', '.join(stray)}")

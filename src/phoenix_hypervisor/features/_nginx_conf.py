@@ -13,6 +13,7 @@ from phoenix_hypervisor.features import _nginx_guard as guard
 from phoenix_hypervisor.features import _nginx_llm as llm
 from phoenix_hypervisor.features._nginx_guard import Tokens
 from phoenix_hypervisor.features._nginx_routes import Proxied, quote
+from phoenix_hypervisor.features._nginx_tls import CERTIFICATE, WEBROOT
 from phoenix_hypervisor.model import route as route_rule
 from phoenix_hypervisor.model.errors import ConfigError
 
@@ -20,6 +21,14 @@ HEALTH_PATH = f"{route_rule.OWN}/health"
 WWW = "/srv/www"
 AUTH = "/etc/nginx/phoenix-auth"
 CURRENT = "/etc/nginx/phoenix/current"
+
+_CHALLENGE = f"""\
+location ^~ /.well-known/acme-challenge/ {{
+    auth_basic off;
+    default_type text/plain;
+    root {WEBROOT};
+}}
+"""
 
 Told = tuple[tuple[str | int, ...], str]
 """Where among the sites, and what."""
@@ -31,6 +40,14 @@ _GZIP_TYPES = (
     "text/plain text/css text/xml text/javascript application/javascript application/json "
     "application/manifest+json application/xml application/rss+xml application/wasm image/svg+xml"
 )
+_TLS = f"""\
+ssl_certificate {CERTIFICATE}/fullchain.pem;
+ssl_certificate_key {CERTIFICATE}/privkey.pem;
+ssl_protocols TLSv1.2 TLSv1.3;
+ssl_session_cache shared:phoenix_tls:10m;
+ssl_session_timeout 1d;
+ssl_session_tickets off;
+"""
 _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
@@ -53,7 +70,7 @@ class Static:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What all server blocks share."""
+    """What all server blocks share. `redirect`: `port` only leads to `tls_port`."""
 
     port: int = 80
     body_mb: int = 100
@@ -61,6 +78,8 @@ class Server:
     server_tokens: bool = False
     trusted: tuple[str, ...] = ()
     extra: str = ""
+    tls_port: int | None = None
+    redirect: bool = False
 
 
 def render(
@@ -84,6 +103,8 @@ def render(
     if endpoints:
         files["llm.inc"] = llm.common(server.timeout_s)
         files[llm.SCRIPT] = llm.script(endpoints)
+    if server.tls_port is not None:
+        files["tls.inc"] = _TLS
     if server.extra:
         files["60-extra.conf"] = server.extra.rstrip() + "\n"
     return files
@@ -136,7 +157,7 @@ location = {HEALTH_PATH} {{
     default_type text/plain;
     return 200 "ok\\n";
 }}
-"""
+""" + (_CHALLENGE if server.tls_port is not None else "")
 
 
 def _proxy(server: Server) -> str:
@@ -206,7 +227,8 @@ class _Servers:
         by_host = {host: site for site in self.sites for host in _answers(site)}
         hosts = {route.host for route in self.routes} | set(by_host)
         shared = [route for route in self.routes if route.host is None]
-        blocks = [self._block(None, by_host.get(None), shared)]
+        blocks = [self._leading()] if self.server.redirect else []
+        blocks.append(self._block(None, by_host.get(None), shared))
         for host in sorted(host for host in hosts if host is not None):
             own = [route for route in self.routes if route.host == host]
             taken = {route.path for route in own} | ({"/"} if host in by_host else set())
@@ -215,10 +237,9 @@ class _Servers:
         return "\n".join(blocks)
 
     def _block(self, host: str | None, site: Static | None, routes: Sequence[Proxied]) -> str:
-        flag, port = "" if host else " default_server", self.server.port
+        flag = "" if host else " default_server"
         lines = [
-            f"listen {port}{flag};",
-            f"listen [::]:{port}{flag};",
+            *self._listening(flag),
             f"server_name {host or '_'};",
             f"include {CURRENT}/common.inc;",
             *_headers(site),
@@ -238,7 +259,38 @@ class _Servers:
                 self.engine_keys.get(route.key, {}),
             )
             lines += llm.locations(route, route.llm, _places(route), shared)
-        return "server {\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
+        return _server(lines)
+
+    def _listening(self, flag: str) -> list[str]:
+        ports = [] if self.server.redirect else [str(self.server.port)]
+        if self.server.tls_port is not None:
+            ports.append(f"{self.server.tls_port} ssl")
+        lines = [line for port in ports for line in _listen(port, flag)]
+        if self.server.tls_port is not None:
+            lines.append(f"include {CURRENT}/tls.inc;")
+        return lines
+
+    def _leading(self) -> str:
+        """All plain HTTP, where it only leads to HTTPS."""
+        tls = self.server.tls_port
+        port = "" if tls == 443 else f":{tls}"  # noqa: PLR2004 - https' own
+        lines = [
+            *_listen(str(self.server.port), " default_server"),
+            "server_name _;",
+            f"include {CURRENT}/common.inc;",
+            f"location / {{ return 308 https://$host{port}$request_uri; }}",
+        ]
+        return _server(lines)
+
+
+def _listen(port: str, flag: str) -> list[str]:
+    number, _, rest = port.partition(" ")
+    more = f"{flag} {rest}" if rest else flag
+    return [f"listen {number}{more};", f"listen [::]:{number}{more};"]
+
+
+def _server(lines: Sequence[str]) -> str:
+    return "server {\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
 
 
 def _headers(site: Static | None) -> list[str]:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from phoenix_hypervisor.features._words import TOKEN_RULE, is_token
 from phoenix_hypervisor.model.errors import ConfigError
+from phoenix_hypervisor.model.feature import Inside
+from phoenix_hypervisor.model.secret import Secret
 
 Tokens = Mapping[str, Mapping[str, str]]
 """By the key of a route: the names of those who may use it, each with a token."""
@@ -61,6 +63,12 @@ def maps(tokens: Tokens) -> Iterator[str]:
 
 def _regex(token: str) -> str:
     return re.sub(r"([.+])", r"\\\1", plain(token, "a route's bearer token"))
+
+
+def revealed(secret: Secret, what: str, path: str, inside: Inside) -> str:
+    """A token's value. Raises `ConfigError`, which names it, where Nginx can't hold it."""
+    named = f" (the secret {secret.name})" if secret.name else ""
+    return plain(inside.reveal(secret), f"{what} of the route {path}{named}")
 
 
 def plain(token: str, what: str) -> str:

@@ -11,6 +11,11 @@ from phoenix_hypervisor.model.engines import engines_of
 from phoenix_hypervisor.model.errors import ConfigError
 from phoenix_hypervisor.model.serving import Engine, LlmRoute
 
+
+class NoServers(ConfigError):
+    """None of the guests that a route names has a model server; who reads the files tells each."""
+
+
 Upstream = tuple[Guest, Engine]
 """A model server with its guest."""
 
@@ -125,8 +130,10 @@ def _endpoint(
     found = upstreams(owner, llm, desired)
     if not found:
         named = [desired.guests[one].name for one in llm.guests if one in desired.guests]
-        raise ConfigError(
-            f"{where}, but no model server runs in {', '.join(named)}: name guests with one in "
+        alone = llm.guests == (owner.address,)
+        raise (ConfigError if alone else NoServers)(
+            f"{where}, but no model server runs in {', '.join(named) or 'any guest'}: name guests "
+            "with one in "
             "llm.guests, or the port and llm.models of one that no feature runs"
         )
     taken: dict[str, str] = {}

@@ -8,8 +8,6 @@ import re
 import shlex
 from collections.abc import Sequence
 
-RUNFILE = "https://us.download.nvidia.com/XFree86/Linux-x86_64/{version}/NVIDIA-Linux-x86_64-{version}.run"
-LIVE = "/proc/driver/nvidia/version"
 EXPECTED = "/etc/phoenix/nvidia-cards"
 CARDS = "/usr/local/lib/phoenix/nvidia_cards.sh"
 RUNTIME = "/etc/nvidia-container-runtime/config.toml"
@@ -17,15 +15,7 @@ DAEMON = "/etc/docker/daemon.json"
 SHARED = ("/dev/nvidiactl", "/dev/nvidia-uvm")
 """Devices that every container with a card needs beside the card's own."""
 
-_MODULE = re.compile(r"Kernel Module(?: for \S+)?\s+([0-9]+(?:\.[0-9]+)+)")
-_LIBRARY = re.compile(r"libcuda\.so\.([0-9]+(?:\.[0-9]+)+)$")
 _IN_URL = re.compile(r"([0-9]+(?:\.[0-9]+)+)\.run$")
-
-ASK_LIBRARY = (
-    "for each in /usr/lib/*/libcuda.so.1 /usr/lib64/libcuda.so.1 /usr/lib/libcuda.so.1; do "
-    '[ ! -e "$each" ] || readlink -f "$each"; done | head -n 1'
-)
-"""Shell words that print the file of the CUDA driver library, whose name ends in its version."""
 
 CARDS_SCRIPT = f"""\
 # Made by Phoenix: tells whether nvidia-smi names the cards that the files give to this guest.
@@ -47,18 +37,6 @@ while read -r name; do
 done < {EXPECTED}
 echo "$there"
 """
-
-
-def live_version(text: str) -> str | None:
-    """The version of the kernel's module, of what `/proc/driver/nvidia/version` says."""
-    found = _MODULE.search(text)
-    return found[1] if found else None
-
-
-def library_version(path: str) -> str | None:
-    """The version of the user space, of the path that `ASK_LIBRARY` prints."""
-    found = _LIBRARY.search(path.strip())
-    return found[1] if found else None
 
 
 def version_in_url(url: str) -> str | None:

@@ -19,6 +19,7 @@ from phoenix_hypervisor.features._take import NewFile
 from phoenix_hypervisor.features._words import AbsolutePath, Port
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.feature import FeatureOptions
+from phoenix_hypervisor.model.lacking import Lacking
 from phoenix_hypervisor.model.serving import ModelKind
 
 USER = "ollama"
@@ -164,9 +165,9 @@ class OllamaOptions(FeatureOptions):
         if self.version is not None and self.path is not None:
             raise ValueError("give either version (with its checksum) or path")
         if (self.version is None) != (self.checksum is None):
-            raise ValueError("version and checksum belong together: sha256sum.txt of the release")
+            raise Lacking("version and checksum belong together: sha256sum.txt of the release")
         if self.url is not None and self.version is None:
-            raise ValueError("url says where a version comes from: give version and checksum too")
+            raise Lacking("url says where a version comes from: give version and checksum too")
         names = Counter(tagged(model.name) for model in self.models)
         twice = [name for name, count in names.items() if count > 1]
         if twice:

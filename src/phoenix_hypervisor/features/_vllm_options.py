@@ -12,6 +12,7 @@ from phoenix_hypervisor.features._gguf import HUB, Revision
 from phoenix_hypervisor.features._vllm_names import NOT_HERE
 from phoenix_hypervisor.features._words import AbsolutePath, PackageName, Port, RelativePath
 from phoenix_hypervisor.model.feature import FeatureOptions, InFolder
+from phoenix_hypervisor.model.lacking import Lacking
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.model.serving import ModelKind
 
@@ -99,6 +100,7 @@ class VllmServerWords(FeatureOptions, extra="allow"):
         None,
         gt=0,
         le=1,
+        examples=[0.7],
         description="The part of each card's memory that it takes; without cards, of main memory. "
         f"Default: {UTILISATION}, and {UTILISATION_OF_CPU} without cards.",
     )
@@ -293,7 +295,7 @@ class VllmOptions(VllmServerWords):
         if self.servers and given:
             raise ValueError(f"with servers, these belong into each of them: {', '.join(given)}")
         if self.model is None and given and not self.servers:
-            raise ValueError(f"`model` is missing, which is meant with {', '.join(given)}")
+            raise Lacking(f"`model` is missing, which is meant with {', '.join(given)}")
         if self.hf_token is not None and not self.hub_endpoint.startswith("https://"):
             raise ValueError("hf_token is only sent over https: mend hub_endpoint")
         refuse_twins(self.all, "served_model_name")

@@ -4,7 +4,6 @@ import base64
 import binascii
 import hashlib
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -12,27 +11,23 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
 
+from phoenix_hypervisor.features._accounts import Account, make_user, sudoers
 from phoenix_hypervisor.features._guests import Place, find, static_ip, unreachable
 from phoenix_hypervisor.features._release import own
 from phoenix_hypervisor.features._words import (
-    AbsolutePath,
     AddressOf,
     OwnName,
     PackageName,
     PlainHost,
-    PlainText,
     RelativePath,
-    UserName,
 )
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, InFolder, Inside
-from phoenix_hypervisor.model.secret import Secret
 
 PEM_START = "-----BEGIN"
 CERTIFICATES = "/usr/local/share/ca-certificates"
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----")
-_HASH = re.compile(r"(\$(y|gy|7|6|5|2[aby])\$[./A-Za-z0-9$,=+-]+|[!*]+)\Z")
 
 TimeZone = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$")
@@ -46,20 +41,6 @@ def _certificate(text: str) -> str:
 
 _PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
 Certificate = Annotated[str, AfterValidator(_certificate)]
-
-
-class Account(FeatureOptions):
-    """A person or program that may log in."""
-
-    name: UserName = Field(description="The login name.")
-    password_hash: Secret | None = Field(
-        None, description="As crypt(3) makes it (`mkpasswd`); none: no password, keys only."
-    )
-    ssh_keys: tuple[PlainText, ...] = Field((), description="All that may log in; others go.")
-    sudo: bool = Field(False, description="May become root; without a password, if it has none.")
-    groups: tuple[UserName, ...] = Field((), description="More groups, which must be there.")
-    shell: AbsolutePath = Field("/bin/bash", description="The login shell.")
-    uid: int | None = Field(None, ge=1, le=4294967294, description="A user id of one's choice.")
 
 
 class BaseSetupOptions(FeatureOptions):
@@ -141,21 +122,43 @@ class BaseSetup(Feature[BaseSetupOptions]):
         """Certificates that are files."""
         return [own(folder / text, folder) for text in options.ca_certificates if not _is_pem(text)]
 
+    host_turn = 10
+
+    def for_host(self, desired: Desired) -> BaseSetupOptions | None:
+        """The host's time zone and people, of the hypervisor file; all else of it is left alone."""
+        wanted = desired.host.timezone or desired.host.users
+        return BaseSetupOptions(security_updates=False) if wanted else None
+
     def deploy(self, options: BaseSetupOptions, inside: Inside) -> None:
         """Each part compares first, and changes only what differs."""
         from phoenix_hypervisor.features import _system
 
         users = [*options.users, *map(Account.model_validate, inside.inputs["users"])]
+        if inside.guest.kind == "host":
+            _host(inside, users)
+            return
         _system.install("ca-certificates", "tzdata", *_packages(options, users))
         _name(options, inside)
         _time_zone(options.timezone or inside.inputs["timezone"])
         _locale(options.locale)
         _certificates(options.ca_certificates, inside.folder)
         for user in users:
-            _user(user, inside.reveal(user.password_hash) if user.password_hash else None)
-        _sudoers(users)
+            make_user(user, inside.reveal(user.password_hash) if user.password_hash else None)
+        sudoers(users)
         _ssh_server(options)
         _updates(options)
+
+
+def _host(inside: Inside, users: Sequence[Account]) -> None:
+    """The host has its name, its language and its trust already, and others look after them."""
+    from phoenix_hypervisor.features import _system
+
+    _system.install("tzdata", *(["sudo"] if any(user.sudo for user in users) else []))
+    _time_zone(inside.inputs["timezone"])
+    for user in users:
+        password = inside.reveal(user.password_hash) if user.password_hash else None
+        make_user(user, password, on_host=True)
+    sudoers(users)
 
 
 def _packages(options: BaseSetupOptions, users: Sequence[Account]) -> list[str]:
@@ -276,83 +279,6 @@ def _certificates(wanted: Sequence[str], folder: Path) -> None:
     gone = [_system.no_file(f"{CERTIFICATES}/{name}") for name in sorted(there - set(files))]
     if any((*changed, *gone)):
         _system.run("Trust the certificates", "update-ca-certificates --fresh")
-
-
-def _user(user: Account, password_hash: str | None) -> None:
-    from pyinfra.operations import server
-
-    from phoenix_hypervisor.features import _system
-
-    server.user(
-        name=f"Make or change the user {user.name}",
-        user=user.name,
-        shell=user.shell,
-        groups=list(user.groups),
-        append=True,
-        create_home=True,
-        ensure_home=False,
-        uid=user.uid,
-    )
-    if password_hash is not None:
-        if not _HASH.match(password_hash):
-            raise ConfigureFailed(
-                f"the password_hash of {user.name} is not a hash",
-                hint="make one with `mkpasswd` (package whois) or `openssl passwd -6`",
-            )
-        if _system.ask(f"getent shadow {user.name} | cut -d: -f2") != password_hash:
-            _system.run(
-                f"Set the password of {user.name}",
-                "chpasswd --encrypted",
-                stdin=f"{user.name}:{password_hash}\n",
-            )
-    _keys(user)
-
-
-def _keys(user: Account) -> None:
-    """Writes the keys as the user: root must not follow links that the user may have made."""
-    from phoenix_hypervisor.features import _system
-
-    home = _system.ask(f"getent passwd {user.name} | cut -d: -f6")
-    folder = shlex.quote(f"{home}/.ssh")
-    path = shlex.quote(f"{home}/.ssh/authorized_keys")
-    as_user = f"cd / && runuser -u {user.name} --"
-    ours = "# Made by Phoenix; changes made by hand are overwritten."
-    there = _system.ask(f"{as_user} cat {path} 2>/dev/null || true")
-    if not user.ssh_keys and ours not in there.splitlines():
-        return
-    text = "\n".join([ours, *user.ssh_keys, ""])
-    modes = _system.ask(f"{as_user} stat -c %a {folder} {path} 2>/dev/null || true").split()
-    if there.strip() != text.strip() or modes != ["700", "600"]:
-        script = """set -e
-umask 077
-mkdir -p "$1"
-chmod 700 "$1"
-new=$(mktemp "$1/.keys.XXXXXX")
-cat > "$new"
-mv -T "$new" "$1/authorized_keys"
-"""
-        _system.run(
-            f"Write the keys of {user.name}",
-            f"{as_user} sh -c {shlex.quote(script)} sh {folder}",
-            stdin=text,
-        )
-
-
-def _sudoers(users: Sequence[Account]) -> None:
-    from phoenix_hypervisor.features import _system
-
-    wanted = {f"phoenix-{u.name}": sudo_rule(u) for u in users if u.sudo and u.name != "root"}
-    there = set(_system.ask("cd /etc/sudoers.d 2>/dev/null && ls | grep ^phoenix- || true").split())
-    for name, text in wanted.items():
-        _system.text_file(f"/etc/sudoers.d/{name}", text, mode="440")
-    for name in sorted(there - set(wanted)):
-        _system.no_file(f"/etc/sudoers.d/{name}")
-
-
-def sudo_rule(user: Account) -> str:
-    """A line for sudoers: who has no password can't be asked for it."""
-    word = "ALL" if user.password_hash else "NOPASSWD: ALL"
-    return f"{user.name} ALL=(ALL:ALL) {word}\n"
 
 
 def _ssh_server(options: BaseSetupOptions) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from phoenix_hypervisor.features import _docker_engine as engine
 from phoenix_hypervisor.features import _docker_folder as folders
 from phoenix_hypervisor.features._docker_options import KEY_START, OWN_WORDS, DockerOptions
+from phoenix_hypervisor.features._docker_ports import published
 from phoenix_hypervisor.features._docker_tool import TOOL
 from phoenix_hypervisor.features._guests import Place, find, reached, static_ip, unreachable
 from phoenix_hypervisor.features._release import listed, own
@@ -19,6 +20,7 @@ from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, Flaw, Inside
+from phoenix_hypervisor.model.listen import Listen
 
 _REMAP = "userns-remap"
 
@@ -28,6 +30,12 @@ class Docker(Feature[DockerOptions]):
 
     name = "docker"
     options = DockerOptions
+    units = ("docker.socket", "docker.service", "containerd.service")
+
+    def leave_script(self) -> str:
+        """Its containers end too: with `live_restore` they would outlive the engine."""
+        stop = "docker ps -q 2>/dev/null | xargs -r docker stop >/dev/null\n"
+        return stop + super().leave_script()
 
     def flaws(self, options: DockerOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
         """Stacks without folder or compose file, files that are no YAML, names used twice."""
@@ -56,6 +64,20 @@ class Docker(Feature[DockerOptions]):
         """The guests that variables of its stacks name."""
         values = (value for stack in options.stacks for value in stack.variables.values())
         return list(reached(values, desired))
+
+    def listens(self, options: DockerOptions, guest: Guest, desired: Desired) -> Sequence[Listen]:
+        """What the stacks publish."""
+        return [
+            Listen(
+                port.port,
+                ("stacks", index),
+                f"the stack {stack.called}",
+                port.address or None,
+                port.protocol,
+            )
+            for index, stack in enumerate(options.stacks)
+            for port in published(desired.folder, stack)
+        ]
 
     def files(self, options: DockerOptions, guest: Guest, folder: Path) -> Sequence[Path]:
         """The stacks' files, and the key of the package repository."""

@@ -13,9 +13,9 @@ from phoenix_hypervisor.features._engine_units import (
     check_keys,
     visible_cards,
 )
-from phoenix_hypervisor.features._engine_words import answer_checks, engines
+from phoenix_hypervisor.features._engine_words import answer_checks, engines, listens
 from phoenix_hypervisor.features._gguf import bring, forget_uploads, models_folder
-from phoenix_hypervisor.features._llamacpp_claim import claim
+from phoenix_hypervisor.features._llamacpp_claim import claim, in_memory
 from phoenix_hypervisor.features._llamacpp_options import LlamacppOptions, LlamaProgram, LlamaServer
 from phoenix_hypervisor.features._llamacpp_unit import (
     PREFIX,
@@ -24,12 +24,14 @@ from phoenix_hypervisor.features._llamacpp_unit import (
     threads,
     unit_text,
 )
+from phoenix_hypervisor.features._main_memory import too_little
 from phoenix_hypervisor.features._release import own
 from phoenix_hypervisor.features._take import NewFile
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, Flaw, Inside
-from phoenix_hypervisor.model.gpu import Claim
+from phoenix_hypervisor.model.gpu import Claim, Way
+from phoenix_hypervisor.model.listen import Listen
 from phoenix_hypervisor.model.serving import Engine
 
 PROGRAMS = "/opt/llamacpp"
@@ -42,11 +44,17 @@ class Llamacpp(Feature[LlamacppOptions]):
 
     name = "llamacpp"
     options = LlamacppOptions
+    units = (f"{PREFIX}*.service",)
     sets = ("api_key", "servers/*/api_key")
 
     def flaws(self, options: LlamacppOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
-        """Cards that are asked for but not there."""
-        return list(_flaws(options, guest))
+        """Cards that are asked for but not there, and models larger than the guest's memory."""
+        on_cpu = [
+            in_memory(server, _at(options, index), desired.folder)
+            for index, server in enumerate(options.all)
+            if _layers(server, guest) == 0
+        ]
+        return [*_flaws(options, guest), *too_little([one for one in on_cpu if one], guest)]
 
     def files(self, options: LlamacppOptions, guest: Guest, folder: Path) -> Sequence[Path]:
         """Models that are files of the folder."""
@@ -60,14 +68,18 @@ class Llamacpp(Feature[LlamacppOptions]):
         """One for each server."""
         return engines(self.name, options.all)
 
+    def listens(self, options: LlamacppOptions, guest: Guest, desired: Desired) -> Sequence[Listen]:
+        """One for each server."""
+        return listens(self.name, options.all, among=bool(options.servers))
+
     def claims(self, options: LlamacppOptions, guest: Guest, desired: Desired) -> Sequence[Claim]:
         """Memory of the cards, for each server that uses them."""
         found = []
-        for server in options.all:
+        for index, server in enumerate(options.all):
             layers = _layers(server, guest)
             cards = len(server.gpus or guest.gpus or guest.pci)
             if layers != 0 and cards:
-                found.append(claim(server, cards, layers))
+                found.append(claim(server, cards, layers, (self.name, *_at(options, index))))
         return found
 
     def deploy(self, options: LlamacppOptions, inside: Inside) -> None:
@@ -93,9 +105,14 @@ class Llamacpp(Feature[LlamacppOptions]):
         forget_uploads(folder, used, inside.guest)
 
 
+def _at(options: LlamacppOptions, index: int) -> Way:
+    """The way from the options to a server's words."""
+    return ("servers", index) if options.servers else ()
+
+
 def _flaws(options: LlamacppOptions, guest: Guest) -> Iterator[Flaw]:
     for index, server in enumerate(options.all):
-        at: tuple[str | int, ...] = ("servers", index) if options.servers else ()
+        at = _at(options, index)
         strange = [number for number in server.gpus if number not in guest.gpus]
         if guest.kind == "lxc" and strange:
             yield Flaw(

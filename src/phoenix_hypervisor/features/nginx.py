@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from phoenix_hypervisor.features import _nginx_tls
 from phoenix_hypervisor.features._guests import refuse
 from phoenix_hypervisor.features._nginx_conf import (
     AUTH,
@@ -19,10 +20,11 @@ from phoenix_hypervisor.features._nginx_conf import (
     contradictions,
     render,
 )
-from phoenix_hypervisor.features._nginx_guard import Tokens
-from phoenix_hypervisor.features._nginx_inputs import leads_to, published, reached, told
+from phoenix_hypervisor.features._nginx_guard import Tokens, revealed
+from phoenix_hypervisor.features._nginx_inputs import NoServers, leads_to, published, reached, told
 from phoenix_hypervisor.features._nginx_routes import Proxied, quote
 from phoenix_hypervisor.features._nginx_routes import proxied as read_routes
+from phoenix_hypervisor.features._nginx_tls import Tls
 from phoenix_hypervisor.features._release import (
     Tree,
     current,
@@ -38,6 +40,7 @@ from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest, Route
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, InFolder, Inside
+from phoenix_hypervisor.model.listen import Listen
 from phoenix_hypervisor.model.serving import Engine
 
 BASE = "/etc/nginx/phoenix"
@@ -103,6 +106,7 @@ class NginxOptions(FeatureOptions):
     )
     server_blocks: bool = Field(True, description="Also use the folder's own sites/*.conf.")
     port: Port = Field(80, description="TCP port, on IPv4 and IPv6.")
+    tls: Tls | None = Field(None, description="HTTPS, by a certificate that renews itself.")
     client_max_body_mb: int = Field(100, ge=0, description="Largest request; 0: any.")
     proxy_timeout_s: int = Field(
         3600, ge=1, description="How long an application may be silent (streamed LLM answers)."
@@ -119,6 +123,7 @@ class Nginx(Feature[NginxOptions]):
 
     name = "nginx"
     options = NginxOptions
+    units = ("nginx.service",)
 
     def flaws(self, options: NginxOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
         """Routes that can't be served, and sites that contradict each other or routes."""
@@ -135,7 +140,17 @@ class Nginx(Feature[NginxOptions]):
             for owner, _, route in published(options.proxy, guest, desired)
         ]
         read_routes(routes)
-        return {"routes": routes}
+        if options.tls is None:
+            return {"routes": routes}
+        names = certified(options, guest, desired)
+        return {"routes": routes, "tls": _nginx_tls.told(options.tls, names, guest, desired)}
+
+    def listens(self, options: NginxOptions, guest: Guest, desired: Desired) -> Sequence[Listen]:
+        """One port for HTTP, and one for HTTPS."""
+        found = [Listen(options.port, ("port",), "nginx")]
+        if options.tls is not None and options.tls.port != options.port:
+            found.append(Listen(options.tls.port, ("tls", "port"), "nginx's HTTPS"))
+        return found
 
     def reaches(
         self, options: NginxOptions, guest: Guest, desired: Desired
@@ -152,9 +167,14 @@ class Nginx(Feature[NginxOptions]):
 
     def checks(self, options: NginxOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
         """It answers from outside, and so does the default site."""
-        found = [{"http": {"port": options.port, "path": HEALTH_PATH, "status": 200}}]
+        plain: dict[str, Any] = {"port": options.port}
+        ways = [plain]
+        if options.tls is not None:
+            # By its own name, which nothing has to know where the check runs.
+            ways.append({"scheme": "https", "port": options.tls.port, "verify_tls": False})
+        found = [{"http": {**way, "path": HEALTH_PATH, "status": 200}} for way in ways]
         if any(site.default for site in _statics(options)):
-            found.append({"http": {"port": options.port, "path": "/", "status": 200}})
+            found.append({"http": {**ways[-1], "path": "/", "status": 200}})
         return found
 
     def deploy(self, options: NginxOptions, inside: Inside) -> None:
@@ -168,32 +188,61 @@ class Nginx(Feature[NginxOptions]):
             _deploy_site(site, inside.folder)
         by_key = dict(zip((route.key for route in routes), inside.inputs["routes"], strict=True))
         _deploy_passwords(routes, by_key, inside)
+        if options.tls is not None:
+            _nginx_tls.prepare(options.tls)
         texts = _render(options, routes, _tokens(routes, by_key, inside))
         for path in _own_blocks(options, inside.folder):
             texts[f"70-{path.name}"] = path.read_text()
         _deploy_configuration(Tree.of_texts(texts))
+        if options.tls is not None:
+            _nginx_tls.obtain(options.tls, inside)
+        else:
+            _nginx_tls.give_up()
 
 
 def leading_to(
     owner: Guest, engine: Engine, desired: Desired
 ) -> Iterator[tuple[Guest, int, Route]]:
     """The routes at which clients of a model server reach it, each with its proxy and that one's
-    port. One with a user name and a password is none: such clients send keys.
+    port. One with a user name and a password is none: such clients send keys. Nor is one that
+    plain HTTP only leads away from.
     """
     for proxy in desired.guests.values():
         for use in proxy.features if proxy.runs else ():
             if isinstance(use.options, NginxOptions):
+                if use.options.tls is not None and use.options.tls.redirect:
+                    continue
                 for guest, _, route in published(use.options.proxy, proxy, desired):
                     basic = route.auth is not None and route.auth.kind == "basic"
                     if not basic and leads_to(route, guest, owner, engine, desired):
                         yield proxy, use.options.port, route
 
 
+def served_hosts(options: NginxOptions, guest: Guest, desired: Desired) -> list[str]:
+    """The host names of its sites and of the routes that it publishes, in small letters."""
+    sites = (host for site in options.sites for host in site.host)
+    routes = (route.host for _, _, route in published(options.proxy, guest, desired))
+    return sorted({host.lower() for host in (*sites, *routes) if host})
+
+
+def certified(options: NginxOptions, guest: Guest, desired: Desired) -> list[str]:
+    """The names that its certificate is for; none where it has none."""
+    if options.tls is None:
+        return []
+    served = served_hosts(options, guest, desired)
+    return _nginx_tls.names(options.tls, served, guest, desired)
+
+
 def _flaws(options: NginxOptions, guest: Guest, desired: Desired) -> Iterator[Flaw]:
+    if options.tls is not None:
+        names = certified(options, guest, desired)
+        yield from _nginx_tls.flaws(options.tls, options.port, names, guest, desired)
     taken: dict[str, Proxied] = {}
     for owner, index, route in published(options.proxy, guest, desired):
         try:
             [read] = read_routes([told(route, owner, guest, options.port, desired)])
+        except NoServers:
+            continue
         except ConfigError as error:
             yield Flaw(error.message, ("routes", index), owner.address)
             continue
@@ -242,9 +291,13 @@ def _tokens(
     for route in routes:
         auth, llm = by_key[route.key]["auth"], by_key[route.key]["llm"]
         if route.guard == "bearer":
-            tokens[route.key] = {"bearer": inside.reveal(auth["secret"])}
+            token = revealed(auth["secret"], "the bearer token", route.path, inside)
+            tokens[route.key] = {"bearer": token}
         if route.guard == "keys":
-            tokens[route.key] = {name: inside.reveal(one) for name, one in auth["keys"].items()}
+            tokens[route.key] = {
+                name: revealed(secret, f"the key of {name}", route.path, inside)
+                for name, secret in auth["keys"].items()
+            }
         for number, engine in enumerate(llm["engines"] if llm else ()):
             if engine["secret"] is not None:
                 asked = inside.reveal(engine["secret"])
@@ -260,6 +313,8 @@ def _render(options: NginxOptions, routes: Sequence[Proxied], revealed: Revealed
         server_tokens=options.server_tokens,
         trusted=tuple(str(network) for network in options.trusted_proxies),
         extra=options.extra,
+        tls_port=options.tls.port if options.tls else None,
+        redirect=options.tls is not None and options.tls.redirect,
     )
     return render(server, _statics(options), routes, revealed.tokens, revealed.engine_keys)
 

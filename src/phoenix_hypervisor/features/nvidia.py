@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 from phoenix_hypervisor.features import _fetch
 from phoenix_hypervisor.features import _nvidia_parts as parts
 from phoenix_hypervisor.features._words import PackageName
+from phoenix_hypervisor.model import nvidia as driver
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, Inside
@@ -71,7 +72,7 @@ class Nvidia(Feature[NvidiaOptions]):
         told = desired.host.nvidia
         return {
             "version": options.version or told.version,
-            "runfile_url": options.runfile_url or told.runfile_url or parts.RUNFILE,
+            "runfile_url": options.runfile_url or told.runfile_url or driver.RUNFILE,
             "repository": options.repository or told.repo_url,
             "cards": [names.get(index, "") for index in sorted(guest.gpus)],
             "docker": any(use.name == "docker" for use in guest.features),
@@ -89,7 +90,7 @@ class Nvidia(Feature[NvidiaOptions]):
 
         version = _version(inside)
         _devices(inside.guest)
-        if parts.library_version(_system.ask(parts.ASK_LIBRARY)) != version or not _has_smi():
+        if driver.library_version(_system.ask(driver.ASK_LIBRARY)) != version or not _has_smi():
             if options.source == "runfile":
                 _from_runfile(options, version, inside)
             else:
@@ -132,12 +133,12 @@ def _version(inside: Inside) -> str:
     """The version to install. Raises `ConfigureFailed` where files and host don't agree."""
     from phoenix_hypervisor.features import _system
 
-    live = parts.live_version(_system.ask(f"cat {parts.LIVE} 2>/dev/null || true"))
+    live = driver.live_version(_system.ask(f"cat {driver.LIVE} 2>/dev/null || true"))
     told: str | None = inside.inputs["version"]
     if live is None and (inside.guest.gpus or told is None):
         raise ConfigureFailed(
             f"the kernel of {inside.guest.name}'s host has no NVIDIA driver loaded: there is no "
-            f"{parts.LIVE}",
+            f"{driver.LIVE}",
             hint="install the driver on the host and load it: modprobe nvidia",
         )
     if live is not None and told is not None and live != told:

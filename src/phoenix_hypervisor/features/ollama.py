@@ -29,7 +29,8 @@ from phoenix_hypervisor.model import llm_bits, llm_memory
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, Flaw, Inside
-from phoenix_hypervisor.model.gpu import Claim
+from phoenix_hypervisor.model.gpu import Claim, Said
+from phoenix_hypervisor.model.listen import Listen
 from phoenix_hypervisor.model.llm_memory import LLAMA_CPP_RUNTIME_MB, Estimate
 from phoenix_hypervisor.model.serving import Engine, ServedModel
 
@@ -47,6 +48,7 @@ class Ollama(Feature[OllamaOptions]):
 
     name = "ollama"
     options = OllamaOptions
+    units = (UNIT,)
 
     def flaws(self, options: OllamaOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
         """Cards that the guest does not have."""
@@ -75,6 +77,10 @@ class Ollama(Feature[OllamaOptions]):
         models = tuple(ServedModel(model.name, model.kind) for model in options.models)
         return (Engine(feature=self.name, port=options.port, models=models),)
 
+    def listens(self, options: OllamaOptions, guest: Guest, desired: Desired) -> Sequence[Listen]:
+        """Its only port."""
+        return (Listen(options.port, ("port",), address=str(options.host or "") or None),)
+
     def claims(self, options: OllamaOptions, guest: Guest, desired: Desired) -> Sequence[Claim]:
         """Its largest models, as many as it may load at once (one, where that isn't told).
 
@@ -98,6 +104,11 @@ class Ollama(Feature[OllamaOptions]):
                 need_mb=need,
                 told=told,
                 index=options.gpus or (),
+                said=Said(
+                    model=(self.name, "models"),
+                    context=(self.name, "context") if options.context else (),
+                    given=(self.name, "gpu_memory_mb") if options.gpu_memory_mb else (),
+                ),
             ),
         )
 

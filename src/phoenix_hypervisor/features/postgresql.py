@@ -28,6 +28,7 @@ from phoenix_hypervisor.features._words import AbsolutePath, Network, PackageNam
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, InFolder, Inside
+from phoenix_hypervisor.model.listen import Listen
 from phoenix_hypervisor.model.secret import Secret
 
 DEFAULT_VERSIONS = {
@@ -141,11 +142,19 @@ class Postgresql(Feature[PostgresqlOptions]):
 
     name = "postgresql"
     options = PostgresqlOptions
+    units = ("phoenix-postgresql-dump.*", "postgresql.service", "postgresql@*.service")
     sets = ("roles/*/password",)
 
     def flaws(self, options: PostgresqlOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
         """Dependents without an address, unknown owners, and settings that no file can hold."""
         return [*unknown_dependents(guest, desired), *_flaws(options)]
+
+    def listens(
+        self, options: PostgresqlOptions, guest: Guest, desired: Desired
+    ) -> Sequence[Listen]:
+        """Its port, counted as one of all addresses: some are its own in any case."""
+        port = str(options.settings.get("port", 5432))
+        return (Listen(int(port), ("settings", "port")),) if port.isdecimal() else ()
 
     def inputs(
         self, options: PostgresqlOptions, guest: Guest, desired: Desired

@@ -34,6 +34,7 @@ from phoenix_hypervisor.features._words import (
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, InFolder, Inside
+from phoenix_hypervisor.model.listen import Listen
 from phoenix_hypervisor.model.secret import Secret
 
 NO_LOGIN = "/usr/sbin/nologin"
@@ -115,6 +116,15 @@ class PythonApiService(Feature[PythonApiServiceOptions]):
     name = "python_api_service"
     options = PythonApiServiceOptions
 
+    def leave_script(self) -> str:
+        """The service is named by its options: it is told by the launcher that its unit starts."""
+        return f"""\
+for unit in $(grep -ls -F {LAUNCHER} /etc/systemd/system/*.service); do
+name=$(basename "$unit" .service)
+systemctl disable --now --quiet "$name.socket" "$name.service"
+done
+"""
+
     def flaws(
         self, options: PythonApiServiceOptions, guest: Guest, desired: Desired
     ) -> Sequence[Flaw]:
@@ -143,6 +153,14 @@ class PythonApiService(Feature[PythonApiServiceOptions]):
             },
             "proxies": sorted(proxies),
         }
+
+    def listens(
+        self, options: PythonApiServiceOptions, guest: Guest, desired: Desired
+    ) -> Sequence[Listen]:
+        """Its port, where there is something to serve."""
+        if not options.served:
+            return ()
+        return (Listen(options.port, ("port",), address=str(options.host or "") or None),)
 
     def reaches(
         self, options: PythonApiServiceOptions, guest: Guest, desired: Desired

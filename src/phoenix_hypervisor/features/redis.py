@@ -10,6 +10,7 @@ from phoenix_hypervisor.features._words import Port
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, Inside
+from phoenix_hypervisor.model.listen import Listen
 from phoenix_hypervisor.model.secret import Secret
 
 
@@ -26,6 +27,7 @@ class Redis(Feature[RedisOptions]):
 
     name = "redis"
     options = RedisOptions
+    units = ("redis-server.service",)
     sets = ("password",)
 
     def flaws(self, options: RedisOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
@@ -43,6 +45,11 @@ class Redis(Feature[RedisOptions]):
     def inputs(self, options: RedisOptions, guest: Guest, desired: Desired) -> Mapping[str, Any]:
         """Whether other guests use it."""
         return {"shared": bool(dependents(guest, desired))}
+
+    def listens(self, options: RedisOptions, guest: Guest, desired: Desired) -> Sequence[Listen]:
+        """Its port; from inside alone where no other guest uses it."""
+        shared = any(guest.address in other.dependencies for other in desired.guests.values())
+        return (Listen(options.port, ("port",), address=None if shared else "127.0.0.1"),)
 
     def checks(self, options: RedisOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
         """The port answers inside."""

@@ -14,11 +14,12 @@ from phoenix_hypervisor.features._engine_units import (
     checked_key,
     visible_cards,
 )
-from phoenix_hypervisor.features._engine_words import answer_checks, engines
+from phoenix_hypervisor.features._engine_words import answer_checks, engines, listens
 from phoenix_hypervisor.features._gguf import models_folder
+from phoenix_hypervisor.features._main_memory import too_little
 from phoenix_hypervisor.features._release import own
 from phoenix_hypervisor.features._take import NewFile
-from phoenix_hypervisor.features._vllm_claim import claim
+from phoenix_hypervisor.features._vllm_claim import claim, in_memory
 from phoenix_hypervisor.features._vllm_install import forget_others, install, without_cuda
 from phoenix_hypervisor.features._vllm_names import NOT_HERE, nearest, version_of
 from phoenix_hypervisor.features._vllm_options import VllmOptions, VllmServer
@@ -35,6 +36,7 @@ from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, Flaw, Inside
 from phoenix_hypervisor.model.gpu import Claim
+from phoenix_hypervisor.model.listen import Listen
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.model.serving import Engine
 
@@ -56,11 +58,17 @@ class Vllm(Feature[VllmOptions]):
 
     name = "vllm"
     options = VllmOptions
+    units = (f"{PREFIX}*.service",)
     sets = ("api_key", "servers/*/api_key")
 
     def flaws(self, options: VllmOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
-        """Options that don't go together, and names that are nearly vLLM's."""
-        return list(_flaws(options))
+        """Options that don't go together, names that are nearly vLLM's, and too little memory."""
+        on_cpu = [
+            in_memory(server, _at(options, index))
+            for index, server in enumerate(options.all)
+            if without_cuda(options)
+        ]
+        return [*_flaws(options), *too_little([one for one in on_cpu if one], guest)]
 
     def files(self, options: VllmOptions, guest: Guest, folder: Path) -> Sequence[Path]:
         """Chat templates of the folder."""
@@ -75,9 +83,18 @@ class Vllm(Feature[VllmOptions]):
         """One for each server."""
         return engines(self.name, options.all)
 
+    def listens(self, options: VllmOptions, guest: Guest, desired: Desired) -> Sequence[Listen]:
+        """One for each server."""
+        return listens(self.name, options.all, among=bool(options.servers))
+
     def claims(self, options: VllmOptions, guest: Guest, desired: Desired) -> Sequence[Claim]:
         """Each server's share of its cards; a build for the CPU takes nothing."""
-        return [] if without_cuda(options) else [claim(server) for server in options.all]
+        if without_cuda(options):
+            return []
+        return [
+            claim(server, (self.name, *_at(options, index)))
+            for index, server in enumerate(options.all)
+        ]
 
     def deploy(self, options: VllmOptions, inside: Inside) -> None:
         """Installs vLLM, fetches models, then restarts exactly the servers that differ."""
@@ -106,9 +123,14 @@ class Vllm(Feature[VllmOptions]):
         forget_others(home, options.uv)
 
 
+def _at(options: VllmOptions, index: int) -> _Place:
+    """The way from the options to a server's words."""
+    return ("servers", index) if options.servers else ()
+
+
 def _flaws(options: VllmOptions) -> Iterator[Flaw]:
     for index, server in enumerate(options.all):
-        at: _Place = ("servers", index) if options.servers else ()
+        at = _at(options, index)
         for name in server.more:
             if name in NOT_HERE:
                 yield Flaw(f"`{name}` can't be given here: {NOT_HERE[name]}", (*at, name))

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Action, FieldChange, Impact
-from phoenix_hypervisor.model.desired import Desired, Json
+from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.node import Node
 from phoenix_hypervisor.model.observed import Fields
@@ -31,7 +31,7 @@ class Seen:
 
     things: Mapping[Address, Fields] = field(default_factory=dict)
     unknown: Mapping[Address, str] = field(default_factory=dict)
-    facts: Mapping[str, Json] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One change that a part decides on. Fields, reason and impact are shown before it is done."""
+    """One change that a part decides on. Fields, reason and impact are shown before it is done.
+
+    `restarts`: why it only holds once the node was restarted; empty: it holds at once. `left_out`:
+    it is shown, and not done: what it needs was not allowed.
+    """
 
     address: Address
     action: Action
@@ -57,15 +61,21 @@ class Task:
     impact: Impact = Impact.LIVE
     after: tuple[Address, ...] = ()
     estimate_s: float = 1.0
+    restarts: str = ""
+    left_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """All changes of a part. `refusals` are why the plan can't be applied; `notes` are told."""
+    """All changes of a part. `refusals` are why the plan can't be applied; `notes` are told.
+
+    `restarts` are reasons why the node is still to be restarted for what was done before.
+    """
 
     tasks: tuple[Task, ...] = ()
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    restarts: tuple[str, ...] = ()
 
 
 class Part(Protocol):

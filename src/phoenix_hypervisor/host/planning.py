@@ -13,7 +13,7 @@ STEP = "make"
 def make(stack: str, driver: str, decided: Sequence[Decided], more: Iterable[Change] = ()) -> Plan:
     """The plan. `more` are changes of guests that belong to it; they come last."""
     tasks = [task for each in decided for task in each.tasks]
-    there = {task.address for task in tasks}
+    there = {task.address for task in tasks if not task.left_out}
     changes = [_change(task, there) for task in tasks]
     changes += more
     return Plan(
@@ -22,7 +22,7 @@ def make(stack: str, driver: str, decided: Sequence[Decided], more: Iterable[Cha
         changes=tuple(changes),
         refusals=tuple(one for each in decided for one in each.refusals),
         notes=tuple(one for each in decided for one in each.notes),
-        estimate_s=sum(change.estimate_s for change in changes),
+        estimate_s=sum(change.estimate_s for change in changes if change.steps),
     )
 
 
@@ -43,5 +43,5 @@ def _change(task: Task, there: set[Address]) -> Change:
         reason=task.reason,
         after=after,
         estimate_s=task.estimate_s,
-        steps=(step,),
+        steps=() if task.left_out else (step,),
     )

@@ -48,7 +48,8 @@ class FeatureDrift:
     `current`: it was applied with the options, files and code of now; None: never applied here.
     `run` and `at` tell the run that applied it, and when (ISO 8601, UTC); empty where not known.
     `unknown` tells why the rest of it can't be known; `failed`: not because of other differences.
-    `asked` is false for what can't be asked: scripts.
+    `asked` is false for what can't be asked: scripts. `unsupported` tells why this machine can't
+    have it at all, such as microcode in a container; empty where it can.
     """
 
     name: str
@@ -59,6 +60,7 @@ class FeatureDrift:
     unknown: str = ""
     failed: bool = False
     asked: bool = True
+    unsupported: str = ""
 
     @property
     def drifted(self) -> bool:
@@ -92,6 +94,7 @@ class GuestDrift:
                 feature,
                 differences=tuple(one.without(hide) for one in feature.differences),
                 unknown=hide(feature.unknown),
+                unsupported=hide(feature.unsupported),
             )
             for feature in self.features
         )

@@ -9,14 +9,18 @@ old state, the new state, or something that `observe` recognises as half made.
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, Desired, Guest, Pool
+from phoenix_hypervisor.model.host.backups import Backups
 from phoenix_hypervisor.model.node import Node
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
 from phoenix_hypervisor.model.snapshot import Taken
+
+if TYPE_CHECKING:
+    from phoenix_hypervisor.model.backup import BackupStore
 
 Tell = Callable[[str], None]
 """Takes a short text on what a long step is doing now."""
@@ -210,6 +214,9 @@ class Driver(Protocol):
 
     async def node(self) -> Node:
         """The host below the guests. Raises `Unsupported` where there is none."""
+
+    def backups(self, wanted: Backups) -> "BackupStore":
+        """What takes, lists and restores backups in these places. Raises `Unsupported`."""
 
     async def terminal(self, address: Address) -> Sequence[str]:
         """An argument vector that gives a person an interactive shell in the guest."""

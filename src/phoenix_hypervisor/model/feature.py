@@ -1,5 +1,6 @@
 """The contract of a feature: one file under `features/` that knows one piece of software."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from phoenix_hypervisor.model.address import Address
     from phoenix_hypervisor.model.desired import Desired, Guest
     from phoenix_hypervisor.model.gpu import Claim
+    from phoenix_hypervisor.model.listen import Listen
     from phoenix_hypervisor.model.secret import Secret
     from phoenix_hypervisor.model.serving import Engine
 
@@ -42,13 +44,15 @@ class Flaw:
     """What can't be, though every option by itself is right, with the way to its place.
 
     `at` leads there from the feature's options, or, where `guest` is named, from that guest's own
-    words: `("routes", 0)` counts the routes of `Guest.routes`.
+    words: `("routes", 0)` counts the routes of `Guest.routes`. A warning is what can be meant so,
+    but mostly isn't.
     """
 
     message: str
     at: tuple[str | int, ...] = ()
     guest: "Address | None" = None
     hint: str = ""
+    severity: Literal["error", "warning"] = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,16 @@ class Inside:
             raise SecretMissing(f"the secret {name} was not handed to this feature") from None
 
 
+def _ending(units: Sequence[str]) -> str:
+    patterns = shlex.join(units)
+    return f"""\
+units=$({{ systemctl list-unit-files --no-legend --plain {patterns}
+systemctl list-units --all --no-legend --plain {patterns}; }} 2>/dev/null |
+awk '{{ print $1 }}' | grep -v '@\\.' | sort -u)
+[ -z "$units" ] || systemctl disable --now --quiet $units
+"""
+
+
 OptionsT = TypeVar("OptionsT", bound=FeatureOptions)
 
 
@@ -89,6 +103,9 @@ class Feature(Generic[OptionsT]):
     sets: ClassVar[Sequence[str]] = ()
     """Options with a password that the feature sets itself, so that any new one will do, as they
     stand below its name: `password`, `roles/*/password`."""
+
+    units: ClassVar[Sequence[str]] = ()
+    """The systemd units that it runs, by names or patterns: they end where it is taken out."""
 
     def flaws(self, options: OptionsT, guest: "Guest", desired: "Desired") -> Sequence[Flaw]:
         """All that makes these options impossible among these guests.
@@ -126,9 +143,23 @@ class Feature(Generic[OptionsT]):
         """
         return ()
 
+    def listens(self, options: OptionsT, guest: "Guest", desired: "Desired") -> Sequence["Listen"]:
+        """The ports of the guest that it takes; two that collide are told as an error."""
+        return ()
+
     def claims(self, options: OptionsT, guest: "Guest", desired: "Desired") -> Sequence["Claim"]:
         """What it asks of the guest's graphics cards."""
         return ()
+
+    def leave_script(self) -> str:
+        """POSIX shell that ends what it runs, for a guest that it is taken out of.
+
+        Packages, configuration and data stay. Empty: it runs nothing.
+        """
+        return _ending(self.units) if self.units else ""
+
+    host_only: ClassVar[bool] = False
+    """Whether no guest may name it: only `for_host` asks for it."""
 
     host_turn: ClassVar[int] = 50
     """Where it stands among the features of the host; smaller ones are applied first."""

@@ -2,6 +2,19 @@
 
 from dataclasses import dataclass
 
+Way = tuple[str | int, ...]
+"""From a guest's own words to one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Where the files say what a claim comes from; empty: nowhere."""
+
+    model: Way = ()
+    cards: Way = ()
+    context: Way = ()
+    given: Way = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -11,8 +24,9 @@ class Claim:
     parallelism), the same on each. What it takes of each card is `share` (a part of the card's
     memory, 0 to 1: what vLLM calls its utilisation) or, where that is None, `memory_mb` (MiB).
     `need_mb` (MiB on each card) is what its model needs at least, by the arithmetic that `told`
-    shows in one line; None where nobody can tell. `index` picks the cards by their index on the
-    host; empty: the first ones that the guest has.
+    shows in one line; None where nobody can tell, and `bare_mb` the same without its cache.
+    `index` picks the cards by their index on the host; empty: the first ones that the guest has.
+    `said` are the words that are to be mended where it can't be.
     """
 
     what: str
@@ -22,3 +36,5 @@ class Claim:
     need_mb: int | None = None
     told: str = ""
     index: tuple[int, ...] = ()
+    bare_mb: int | None = None
+    said: Said = Said()

@@ -54,6 +54,18 @@ class Estimate:
             return None
         return math.ceil((self.weights / self.cards + self.kv_on_card + self.runtime) / _MIB)
 
+    @property
+    def bare_mb(self) -> int | None:
+        """The same without the cache."""
+        if self.weights is None:
+            return None
+        return math.ceil((self.weights / self.cards + self.runtime) / _MIB)
+
+    @property
+    def weights_mb(self) -> int | None:
+        """MiB of the weights alone, over all cards."""
+        return None if self.weights is None else math.ceil(self.weights / _MIB)
+
 
 def estimate(
     model: str,

@@ -1,7 +1,7 @@
 """The contract of a node: the machine below the guests, as a driver lets it be spoken to."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from phoenix_hypervisor.model.check import Said
 
@@ -29,11 +29,23 @@ class Node(Protocol):
         A status other than 0 is an answer. Raises `Unreachable`, `Denied` and `TimedOut`.
         """
 
-    async def get(self, path: str, **query: Any) -> Any:
+    async def get(self, path: str, /, **query: Any) -> Any:
         """The `data` of a read of the API. Raises `Unsupported` where there is none."""
 
-    async def send(self, method: str, path: str, **params: Any) -> Any:
+    async def send(self, method: str, path: str, /, **params: Any) -> Any:
         """A write to the API (POST, PUT, DELETE); its task, if it begins one, is waited for.
 
         Returns the answer's `data`. Raises `Unsupported` where there is no API.
+        """
+
+
+@runtime_checkable
+class ReachedAnew(Protocol):
+    """A node that can be spoken to past all connections that are kept, also at another address."""
+
+    async def anew(self, script: str, why: str, *, address: str | None, timeout_s: float) -> Said:
+        """Runs a script as root by a connection of its own, which ends with it.
+
+        `address` is where the node is reached now; None: where it was. Raises `Unreachable`,
+        `Denied` and `TimedOut`.
         """

@@ -183,10 +183,13 @@ def _inside(guest: Guest, seen: SeenGuest, options: Options) -> list[str]:
     wanted = options.fingerprints.get(guest.address)
     if guest.address in options.reconfigure and (guest.features or guest.script):
         return [f"asked to run all features again: {_all_inside(guest)}"]
-    if wanted is None or wanted == seen.fingerprint:
+    if wanted == seen.fingerprint:
         return []
+    if wanted is None:
+        dropped = not (guest.features or guest.script)
+        return ["it has no features any more: what they run is ended"] if dropped else []
     if seen.fingerprint is None:
-        return [f"its features were never completely applied: {_all_inside(guest)}"]
+        return [f"its features are not completely applied: {_all_inside(guest)}"]
     told = "its inside is not as its features, their options and their files are now"
     return [f"{told}: {_all_inside(guest)}"]
 

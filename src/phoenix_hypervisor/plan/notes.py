@@ -16,6 +16,7 @@ def notes(
 ) -> Iterator[str]:
     """`part` is what of `desired` is planned."""
     yield from _unplugged(part, changes)
+    yield from _left_behind(changes)
     deleted = {change.address for change in changes if change.action is Action.DELETE}
     staying = [
         seen
@@ -38,6 +39,19 @@ def _unplugged(desired: Desired, changes: Sequence[Change]) -> Iterator[str]:
     if bare:
         have = "has no `network_config`, and so" if len(bare) == 1 else "have no `network_config`:"
         yield f"{', '.join(bare)} {have} no network card is made"
+
+
+def _left_behind(changes: Sequence[Change]) -> Iterator[str]:
+    """Folders of the host that a guest had somewhere, and gets another one there instead."""
+    for change in changes:
+        for one in change.fields:
+            is_source = one.path.startswith("mounts.") and one.path.endswith(".source")
+            if is_source and one.before is not None and one.after is not None:
+                target = one.path.removeprefix("mounts.").removesuffix(".source")
+                yield (
+                    f"{change.address}: {target} was {one.before}, and what is in that stays "
+                    f"there; it will be {one.after}, and nothing is moved"
+                )
 
 
 def _taken(desired: Desired, staying: Iterable[SeenGuest]) -> Iterator[str]:

@@ -103,11 +103,16 @@ def about(amount: float) -> str:
 def _change(change: Change) -> Iterator[str]:
     colour = _COLOURS[change.action]
     name = f" ({_literal(change.name)})" if change.name else ""
-    inside = change.action is Action.UPDATE and any(s.name == "configure" for s in change.steps)
+    configured = any(step.name == "configure" for step in change.steps)
+    inside = change.action is Action.UPDATE and configured
+    served = configured and change.action in (Action.UPDATE, Action.CONFIGURE)
+    cost = _IMPACTS[change.impact]
+    if served and change.impact is Impact.LIVE:
+        cost = "live; its services may restart"
     yield (
         f"  [{colour}]{change.action.symbol} {change.action.value}{' + configure' * inside}[/] "
         f"[bold]{_literal(change.address)}[/]{name}  "
-        f"{_IMPACTS[change.impact]} [dim]· {about(change.estimate_s)} "
+        f"{cost} [dim]· {about(change.estimate_s)} "
         f"· {_literal(change.reason)}[/]"
     )
     if change.action in (Action.UPDATE, Action.REPLACE) or not is_guest(change.address):

@@ -23,9 +23,7 @@ async def wait(checks: Sequence[Check], place: Place, tell: Callable[[str], None
     `tell` is told what is being waited for whenever that changes. Raises `CheckFailed` with all
     that did not pass before their own deadline, each with its last answer.
     """
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_wait_for(check, place, tell)) for check in checks]
-    answers = [(check, task.result()) for check, task in zip(checks, tasks, strict=True)]
+    answers = await settle(checks, place, tell)
     failed = [f"{check.title}: {outcome.message}" for check, outcome in answers if not outcome.ok]
     if failed:
         raise CheckFailed(
@@ -33,6 +31,13 @@ async def wait(checks: Sequence[Check], place: Place, tell: Callable[[str], None
             hint="`phoenix logs` shows what the guest says, `phoenix check` asks again",
         )
     return answers
+
+
+async def settle(checks: Sequence[Check], place: Place, tell: Callable[[str], None]) -> Answers:
+    """As `wait`, with the last answer of each, also of those that never passed."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_wait_for(check, place, tell)) for check in checks]
+    return [(check, task.result()) for check, task in zip(checks, tasks, strict=True)]
 
 
 async def _wait_for(check: Check, place: Place, tell: Callable[[str], None]) -> Outcome:

@@ -64,6 +64,19 @@ def test_only_the_feature_whose_options_changed_runs(bench: ConfigureBench) -> N
     assert (result.ran, result.unchanged) == (("probe",), ("second",))
 
 
+def test_what_a_feature_runs_ends_where_it_is_taken_out(bench: ConfigureBench) -> None:
+    bench.run(("probe", {}), ("second", {}))
+    assert bench.inside("systemctl is-active probe").strip() == "active"
+    result = bench.run(("second", {}))
+    assert result.found == ("probe was taken out of its features: what it ran was ended",)
+    states = bench.inside("systemctl is-active probe; systemctl is-enabled probe; true")
+    assert states.split() == ["inactive", "disabled"]
+    assert bench.inside("cat /etc/probe.txt")  # what it wrote stays
+    assert bench.run(("second", {})).found == ()
+    bench.run(("probe", {}))
+    assert bench.inside("systemctl is-active probe").strip() == "active"
+
+
 def test_other_users_working_folder_input_and_exit_codes(bench: ConfigureBench) -> None:
     bench.run(("odd", {"text": "other user"}))
     assert (

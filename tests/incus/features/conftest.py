@@ -40,6 +40,20 @@ def llm_bench(incus_daemon: None, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture(scope="session")
+def names_bench(incus_daemon: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Containers that call each other by name: an authority, a web server, a client, a spare."""
+    corner = lab.Lab("s")
+    folder = tmp_path_factory.mktemp("names") / "folder"
+    shutil.copytree(FOLDER, folder)
+    made = Bench.of(corner, folder, "ca", "web", "client", "spare")
+    try:
+        made.make()
+        yield made
+    finally:
+        lab.clear(corner.name)
+
+
+@pytest.fixture(scope="session")
 def api(bench: Bench) -> str:
     """A served application, and the address of its guest."""
     bench.deploy("api", "python_api_service", API)

@@ -45,7 +45,7 @@ async def test_a_failed_configuration_leaves_it_marked_as_unfinished(node: Node)
     assert (failure.message, failure.detail) == ("apt failed", "E: no such package")
     assert (await node.guest("lxc/101")).fingerprint is None
     (change,) = (await node.plan()).changes
-    assert change.reason == "its features were never completely applied: nginx"
+    assert change.reason == "its features are not completely applied: nginx"
 
 
 async def test_configure_and_check_get_the_guest_of_the_files(node: Node) -> None:

@@ -65,7 +65,7 @@ def test_features_are_run_or_taken_as_applied(there: OnPve) -> None:
     (change,) = there.json("--dir", name, "plan")["changes"]
     assert (change["action"], change["reason"]) == (
         "configure",
-        "its features were never completely applied: base_setup",
+        "its features are not completely applied: base_setup",
     )
     done = there.run("--dir", name, "adopt", "g211", "--configured", "--yes")
     assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@ from phoenix_hypervisor.config.words.vm import Machine, VmFile
 
 MADE_BY = (
     "desire/*.py",
+    "desire/hosts/*.py",
     "sizes.py",
     "networks.py",
     "folder.py",

@@ -27,7 +27,7 @@ def test_every_link_leads_to_a_chapter(vocabulary):
 
 def test_words_are_marked(vocabulary):
     text = markdown(vocabulary)
-    assert "| `zfs` | [Zfs](#zfs) |  | *later* The host's storage. |" in text
+    assert "| `docker` | [Docker](#docker) |  | *later* Images that Docker uses. |" in text
     assert "| `health_check` | [HealthCheck](#healthcheck) |  | *old* " in text
     assert "| `port` | whole number, 1 to 65535 | `80` | The port. |" in text
     assert "**required**" in text

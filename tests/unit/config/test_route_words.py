@@ -24,7 +24,8 @@ HERE = (address.lxc(102),)
 
 
 def folder(path: Path, *routes: dict[str, Any]) -> Path:
-    guest = {"template": "debian-13-standard", "memory_mb": 512}
+    guest = {"template": "debian-13-standard", "memory_mb": 512, "features": ["llamacpp"]}
+    guest["llamacpp"] = {"model": {"path": "/srv/a.gguf"}}
     guests = {
         "101": guest | {"name": "other"},
         "102": guest | {"name": "llm", "routes": list(routes)},

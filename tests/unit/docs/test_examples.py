@@ -14,7 +14,7 @@ from phoenix_hypervisor.cli.main import run
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples" / "features"
-FILE = "phoenix_lxc_configs.json"
+FILES = ("phoenix_lxc_configs.json", "phoenix_vm_configs.json")
 
 
 def _secrets(value: object) -> Iterator[str]:
@@ -28,13 +28,19 @@ def _secrets(value: object) -> Iterator[str]:
             yield from _secrets(inside)
 
 
-@pytest.fixture(params=features.available())
+def _files(folder: Path) -> list[dict[str, Any]]:
+    """The guests' files that are there."""
+    return [json.loads((folder / name).read_text()) for name in FILES if (folder / name).exists()]
+
+
+@pytest.fixture(params=features.for_guests())
 def example(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: Any) -> Path:
     """A copy of a feature's example, with a value for each of its secrets, on an empty node."""
     folder = tmp_path / str(request.param)
     shutil.copytree(EXAMPLES / str(request.param), folder)
-    for name in _secrets(json.loads((folder / FILE).read_text())):
-        monkeypatch.setenv(name, "an example's value")
+    for words in _files(folder):
+        for name in _secrets(words):
+            monkeypatch.setenv(name, "an example's value")
     monkeypatch.setenv("PHOENIX_SIM_STATE", str(tmp_path / "node.json"))
     return folder
 
@@ -56,17 +62,23 @@ def test_it_is_right_and_applied(example: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_it_uses_its_feature(example: Path) -> None:
-    guests = json.loads((example / FILE).read_text())["lxc_configs"].values()
+    guests = [
+        guest
+        for words in _files(example)
+        for guest in (*words.get("lxc_configs", {}).values(), *words.get("vms", ()))
+    ]
     assert any(example.name in guest["features"] and guest.get(example.name) for guest in guests)
 
 
-@pytest.mark.parametrize("name", features.available())
+@pytest.mark.parametrize("name", features.for_guests())
 def test_its_page_shows_it_with_all_options(name: str) -> None:
     page = (ROOT / f"docs/features/{name}.md").read_text()
     assert f"<!-- made: options {name} -->" in page
-    assert f"<!-- made: file examples/features/{name}/{FILE} -->" in page
+    for file in FILES:
+        shown = f"<!-- made: file examples/features/{name}/{file} -->" in page
+        assert shown == (EXAMPLES / name / file).exists()
 
 
 def test_no_example_is_left_over() -> None:
-    assert {path.name for path in EXAMPLES.iterdir()} <= {*features.available()}
+    assert {path.name for path in EXAMPLES.iterdir()} <= {*features.for_guests()}
     assert not [p for p in EXAMPLES.rglob("*") if re.search(r"\.env$|__pycache__", p.name)]

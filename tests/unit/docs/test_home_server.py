@@ -52,6 +52,17 @@ def test_it_is_right_and_applied(folder: Path, capsys: pytest.CaptureFixture[str
     assert said(capsys, folder, "plan")[0]["changes"] == []
 
 
+def test_a_rehearsal_needs_no_secret(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in SECRETS:
+        monkeypatch.delenv(name)
+    told = said(capsys, folder, "validate")[0]["problems"]
+    assert {problem["severity"] for problem in told} == {"warning"}
+    assert said(capsys, folder, "apply", "--yes")[-1]["ok"]
+    assert said(capsys, folder, "plan")[0]["changes"] == []
+
+
 def test_its_cards_have_room(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [plan] = said(capsys, folder, "plan")
     told = {card["index"]: [one["address"] for one in card["claims"]] for card in plan["gpus"]}

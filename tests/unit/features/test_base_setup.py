@@ -7,14 +7,13 @@ import pytest
 from pydantic import ValidationError
 from tests.unit.features.guests import desired, guest
 
+from phoenix_hypervisor.features._accounts import Account, sudo_rule
 from phoenix_hypervisor.features.base_setup import (
-    Account,
     BaseSetup,
     BaseSetupOptions,
     certificates,
     host_lines,
     host_name,
-    sudo_rule,
 )
 from phoenix_hypervisor.model.desired import Host, HostUser
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed

@@ -1,6 +1,8 @@
 """llama.cpp's servers as data: words, arguments, units, engines, claims and scripts."""
 
 import subprocess
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,7 +112,6 @@ class TestWords:
         ("second", "what"),
         [
             ({"kind": "chat", "port": 1}, "name: chat"),
-            ({"port": 8080}, "port: 8080"),
             ({"port": 1, "alias": "one"}, "alias: one"),
         ],
     )
@@ -274,7 +275,7 @@ class TestFeature:
             found = FEATURE.flaws(options(**words), one, desired(one))
             return [(flaw.message, flaw.at) for flaw in found]
 
-        none, two = guest(1, "cpu"), guest(2, "gpu", gpus=(1, 2))
+        none, two = replace(guest(1, "cpu"), memory_mb=8192), guest(2, "gpu", gpus=(1, 2))
         [(message, at)] = flaws(none, gpu_layers=10)
         assert "cpu has none" in message
         assert at == ("gpu_layers",)
@@ -285,6 +286,28 @@ class TestFeature:
         assert not flaws(two, gpus=[2], gpu_layers="all")
         [(_, at)] = flaws(none, model=None, servers=[{"model": LOCAL, "gpu_layers": "all"}])
         assert at == ("servers", 0, "gpu_layers")
+
+    def test_weights_that_main_memory_does_not_hold(self, tmp_path: Path) -> None:
+        def flaws(has: int, **words: Any) -> list[Any]:
+            one = replace(guest(1, "cpu"), memory_mb=has)
+            return list(
+                FEATURE.flaws(options(**words), one, replace(desired(one), folder=tmp_path))
+            )
+
+        hub = {"hub": {"repo": "a/b", "file": "qwen2.5-3b-instruct-q4_k_m.gguf"}}
+        [flaw] = flaws(1024, model=hub)
+        assert (flaw.severity, flaw.guest, flaw.at) == ("warning", "lxc/1", ("memory_mb",))
+        assert "less than the weights of its models on the CPU: qwen2.5-3b" in flaw.message
+        assert flaws(4096, model=hub) == []
+        [flaw] = flaws(4096, model=hub, memory_mb=1024)
+        assert (flaw.guest, flaw.at) == (None, ("memory_mb",))
+        other = {"model": hub, "name": "b", "alias": "b", "port": 1}
+        [flaw] = flaws(3000, model=None, servers=[{"model": hub}, other])
+        assert flaw.message.count("MiB") == 3
+        assert flaws(64, model={"path": "/srv/unknown.gguf"}) == []
+        (tmp_path / "m.gguf").write_bytes(b"x" * 3 * 2**20)
+        assert flaws(2, model={"file": "m.gguf"})[0].message.endswith("m 3 MiB")
+        assert flaws(4, model={"file": "m.gguf"}) == []
 
 
 class TestClaims:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tests.unit.features.guests import desired, guest
 
 from phoenix_hypervisor.features._nginx_conf import Server, render
+from phoenix_hypervisor.features._nginx_guard import revealed
 from phoenix_hypervisor.features._nginx_routes import Proxied, proxied, quote
 from phoenix_hypervisor.features.nginx import (
     ACCEPT,
@@ -23,6 +24,7 @@ from phoenix_hypervisor.features.nginx import (
 )
 from phoenix_hypervisor.model.desired import FeatureUse, Route, RouteAuth
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
+from phoenix_hypervisor.model.feature import Inside
 from phoenix_hypervisor.model.secret import Secret
 
 NGINX = Nginx()
@@ -154,6 +156,14 @@ def test_tokens_that_a_map_could_not_hold_are_refused(token: str) -> None:
     route = Proxied(None, "/", UP, "bearer", "route-1")
     with pytest.raises(ConfigError, match="bearer token"):
         render(Server(), (), (route,), {"route-1": {"ann": token}})
+
+
+def test_a_key_that_can_not_be_is_named() -> None:
+    inside = Inside(guest(3, "web"), Path(), secrets={"ADAS_KEY": "abc"})
+    with pytest.raises(
+        ConfigError, match=r"the key of ada of the route /v1 \(the secret ADAS_KEY\)"
+    ):
+        revealed(Secret(name="ADAS_KEY"), "the key of ada", "/v1", inside)
 
 
 class TestInputs:

@@ -112,7 +112,7 @@ class TestInputs:
     @pytest.mark.parametrize(
         ("guests", "why"),
         [
-            ((guest(1, "m1"), guest(4, "d", routes=(endpoint(1),))), "no model server runs in m1"),
+            ((guest(1, "m1", routes=(endpoint(1),)),), "no model server runs in m1"),
             (
                 (server(1, "a"), server(2, "a"), guest(4, "d", routes=(endpoint(1, 2),))),
                 "two model servers for 'a': m1 port 8000 and m2 port 8000",
@@ -127,6 +127,12 @@ class TestInputs:
         (flaw,) = NGINX.flaws(NginxOptions(), WEB, desired(*guests, WEB))
         assert (flaw.guest, flaw.at) == (owner.address, ("routes", 0))
         assert why in flaw.message
+
+    def test_guests_without_servers_are_told_by_who_reads_the_files(self) -> None:
+        wanted = desired(guest(1, "m1"), guest(4, "d", routes=(endpoint(1),)), WEB)
+        assert NGINX.flaws(NginxOptions(), WEB, wanted) == []
+        with pytest.raises(ConfigError, match="d publishes /v1, but no model server runs in m1"):
+            NGINX.inputs(NginxOptions(), WEB, wanted)
 
 
 class TestText:

@@ -14,6 +14,7 @@ from tests.unit.features.guests import desired, guest
 from phoenix_hypervisor.features import _nvidia_parts as parts
 from phoenix_hypervisor.features.nvidia import Nvidia, NvidiaOptions
 from phoenix_hypervisor.model import address
+from phoenix_hypervisor.model import nvidia as driver
 from phoenix_hypervisor.model.desired import FeatureUse, Gpu, Guest, Host, Image, NvidiaDriver
 
 FEATURE = Nvidia()
@@ -48,16 +49,16 @@ def sh(script: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
 class TestVersions:
     @pytest.mark.parametrize("text", MODULES)
     def test_of_the_kernels_module(self, text: str) -> None:
-        assert parts.live_version(text) == MODULES[text]
+        assert driver.live_version(text) == MODULES[text]
 
     def test_of_the_user_space(self) -> None:
         path = "/usr/lib/x86_64-linux-gnu/libcuda.so.580.76.05\n"
-        assert parts.library_version(path) == "580.76.05"
-        assert parts.library_version("/usr/lib/libcuda.so.1") is None
-        assert parts.library_version("") is None
+        assert driver.library_version(path) == "580.76.05"
+        assert driver.library_version("/usr/lib/libcuda.so.1") is None
+        assert driver.library_version("") is None
 
     def test_of_an_installer(self) -> None:
-        assert parts.version_in_url(parts.RUNFILE.replace("{version}", "580.76.05")) == "580.76.05"
+        assert parts.version_in_url(driver.RUNFILE.replace("{version}", "580.76.05")) == "580.76.05"
         assert parts.version_in_url("https://a.test/NVIDIA-580.76.05.run?x=1") == "580.76.05"
         assert parts.version_in_url("https://a.test/driver.run") is None
         assert parts.version_in_url("https://a.test/NVIDIA-{version}.run") is None
@@ -215,7 +216,7 @@ class TestFiles:
         box = self.box("nvidia", "docker", gpus=(1, 0))
         assert FEATURE.inputs(NvidiaOptions(), box, desired(box, host=host)) == {
             "version": "580.76.05",
-            "runfile_url": parts.RUNFILE,
+            "runfile_url": driver.RUNFILE,
             "repository": "https://r.test",
             "cards": ["RTX 6000", TI],
             "docker": True,

@@ -319,3 +319,11 @@ class TestFlaws:
         assert nearest("enable_lora", ()) is None
         assert version_of("vllm==0.33.0+cpu") == (0, 33, 0)
         assert version_of("vllm==0.33.0rc1") == (0, 33)
+
+
+def test_weights_that_main_memory_does_not_hold() -> None:
+    small = guest(1, "a")
+    [flaw] = FEATURE.flaws(options(torch_backend="cpu"), small, desired())
+    assert (flaw.severity, flaw.guest, flaw.at) == ("warning", "lxc/1", ("memory_mb",))
+    assert not FEATURE.flaws(options(), small, desired())
+    assert not FEATURE.flaws(options(model="a/unknown", torch_backend="cpu"), small, desired())

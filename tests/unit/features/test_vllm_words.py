@@ -63,7 +63,6 @@ class TestWords:
         ("second", "what"),
         [
             ({"model": "a/b", "port": 8001}, "name: chat"),
-            ({"model": "a/b", "name": "b"}, "port: 8000"),
             ({"model": QWEN, "name": "b", "port": 8001}, "served_model_name"),
         ],
     )

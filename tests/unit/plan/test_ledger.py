@@ -284,6 +284,15 @@ def test_what_nobody_can_tell_is_noted() -> None:
     )
 
 
+def test_a_share_for_a_model_of_unknown_size_is_noted() -> None:
+    blind = Claim("vllm zeta", share=0.7, told="its name does not tell how large it is")
+    (note,) = ledger(container(101, 0), g101=[blind]).notes
+    assert note == (
+        "lxc/101: whether 11417 MiB of card 0 (RTX 5060 Ti) are enough for vllm zeta can't be "
+        "told: its name does not tell how large it is"
+    )
+
+
 def test_a_machine_whose_card_is_not_declared_is_noted() -> None:
     found = ledger(machine(200, PciDevice(address="0000:65:00")), g200=[CHAT])
     assert found.refusals == ()

@@ -27,17 +27,17 @@ ASKED = {
 }
 CARDS = make(FOLDER, ASKED).cards
 TABLE = """\
-Graphics cards (# what the model needs, + more that it is given, . the rest):
+Graphics cards (# what the model needs, + more, ? need not known, . the rest):
   card 0  RTX 5060 Ti  16000 MiB
     lxc/101  vLLM Qwen2.5-7B-Instruct… ##########++++......   11200 MiB     70 %
-    lxc/102  Ollama                    ..............####..    3200 MiB     20 %
+    lxc/102  Ollama                    ..............????..    3200 MiB     20 %
     lxc/103  may use it
     free                                                       1600 MiB     10 %
   card 1  8000 MiB
     nobody has it
   card 2  odd [red]  memory not known
     lxc/103  blind                                                    ?
-    lxc/103  half                      ##########..........                 50 %"""
+    lxc/103  half                      ??????????..........                 50 %"""
 
 
 def test_the_table() -> None:
@@ -46,10 +46,17 @@ def test_the_table() -> None:
     assert max(map(len, shown)) <= 80
 
 
+def test_without_unknown_needs_the_legend_has_no_question_mark() -> None:
+    known = {lxc(101): ASKED[lxc(101)], lxc(103): [Claim("blind", index=(2,))]}
+    first, *rest = lines(make(FOLDER, known).cards)
+    assert first == "Graphics cards (# what the model needs, + more that it is given, . the rest):"
+    assert [line for line in rest if "?" in line] == [line for line in rest if "blind" in line]
+
+
 def test_too_much_of_a_card_stays_in_its_bar() -> None:
     over = {**ASKED, lxc(102): [Claim("Ollama", memory_mb=9600)]}
     shown = list(lines(make(FOLDER, over).cards))
-    assert shown[3].split()[2:] == ["..............######", "9600", "MiB", "60", "%"]
+    assert shown[3].split()[2:] == ["..............??????", "9600", "MiB", "60", "%"]
     assert shown[5].split() == ["too", "much", "4800", "MiB", "30", "%"]
 
 

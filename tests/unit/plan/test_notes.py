@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.unit.plan.worlds import complete, desired, observed, plain, planned, seen
 
 from phoenix_hypervisor.model.address import lxc
-from phoenix_hypervisor.model.desired import Nic
+from phoenix_hypervisor.model.desired import Mount, Nic
 from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
 
@@ -66,3 +66,13 @@ def test_dhcp_is_no_address() -> None:
     folder = desired(replace(WEB, nics=nics))
     foreign = seen(replace(OTHER, nics=nics), stack=None)
     assert clashes(planned(folder, observed(folder, foreign))) == []
+
+
+def test_what_a_changed_mount_leaves_behind() -> None:
+    before = replace(WEB, mounts=(Mount("/old", "/srv/a.b"),))
+    after = replace(WEB, mounts=(Mount("/new", "/srv/a.b"), Mount("/more", "/more")))
+    (note,) = planned(desired(after), complete(desired(before))).notes
+    assert note == (
+        "lxc/101: /srv/a.b was /old, and what is in that stays there; it will be /new, and "
+        "nothing is moved"
+    )

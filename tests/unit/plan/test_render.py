@@ -59,8 +59,8 @@ Plan for the stack lab on incus:
 
   + create bridge/vmbr0  live · about 3 s · it is not there, and guests use it
   - delete lxc/201  destroys data · about 1 s · it is no longer in the files
-  * configure lxc/900 (g900)  live · about 29 s · its inside is not as its features, \
-their options and their files are now: nginx; its snapshot base is taken again; \
+  * configure lxc/900 (g900)  live; its services may restart · about 29 s · its inside is not as \
+its features, their options and their files are now: nginx; its snapshot base is taken again; \
 clones made before stay as they are: lxc/101
   + create storage/tank  live · about 3 s · it is not there, and guests use it
   ~ update lxc/101 (web)  restarts it · about 6 s · firewall, network.eth0.address, \

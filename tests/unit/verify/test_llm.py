@@ -36,10 +36,10 @@ async def test_a_good_answer(asked) -> None:
     assert outcome.ok, outcome.message
     assert outcome.message.startswith("6 tokens in 0.")
     assert ", first after 0." in outcome.message
-    assert outcome.message.endswith(" of at most 2 s")
+    assert outcome.message.endswith(", objective 2 s")
     warm_up, *counted = server.asked
     assert [warm_up["max_tokens"], *(one["max_tokens"] for one in counted)] == [8] + 10 * [64]
-    assert " with 1 at once, " in outcome.message
+    assert "; p95 of 1 at once 0." in outcome.message
     assert {one["model"] for one in server.asked} == {"small"}
 
 
@@ -112,7 +112,7 @@ async def test_several_at_once(asked) -> None:
     # Inside each is a program that has to start: on a busy machine not all at the same time.
     assert 2 <= server.most_at_once <= 4
     assert len(server.asked) == 1 + 1 + 4
-    assert " with 1 at once, " in outcome.message
+    assert "; p95 of 1 at once 0." in outcome.message
 
 
 async def test_it_waits_while_the_server_loads() -> None:

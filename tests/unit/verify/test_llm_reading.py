@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from phoenix_hypervisor.verify.answered import No
-from phoenix_hypervisor.verify.llm.exchange import Exchange
+from phoenix_hypervisor.verify.llm.exchange import Exchange, Refused
 from phoenix_hypervisor.verify.llm.figures import Figures, percentile
 from phoenix_hypervisor.verify.llm.prompts import fitted, prompt
 from phoenix_hypervisor.verify.llm.question import Question, Server
@@ -228,3 +228,14 @@ def test_a_key_is_never_shown() -> None:
     server = Server("10.0.0.5", 80, api_key="hush")
     assert "hush" not in repr(server)
     assert "hush" not in repr(server.request("GET", "/models"))
+
+
+def test_a_limit_is_told_to_count_the_own_questions_too() -> None:
+    body = b'{"error": {"message": "wait a little"}}'
+    with pytest.raises(Refused) as caught:
+        read(CHAT, Exchange("here", 429, "application/json", ((0.1, body),), 0.1))
+    assert caught.value.status == 429
+    assert caught.value.message.startswith("here answers 429: wait a little (the questions asked")
+    with pytest.raises(Refused) as caught:
+        read(CHAT, Exchange("here", 401, "application/json", ((0.1, body),), 0.1))
+    assert caught.value.message == "here answers 401: wait a little"

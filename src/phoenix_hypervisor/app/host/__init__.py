@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from phoenix_hypervisor.app.host import software
+from phoenix_hypervisor.app.host import driver_upgrade, restart, software
 from phoenix_hypervisor.app.session import Session
-from phoenix_hypervisor.host import parts
+from phoenix_hypervisor.host import nvidia_driver, parts
 from phoenix_hypervisor.host.part import Choice, Decided, Part, Seen, Task
 from phoenix_hypervisor.host.planning import make
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change
+from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import PhoenixError, Unsupported
 from phoenix_hypervisor.model.node import Node
@@ -30,6 +31,7 @@ class HostWork:
         self._choice = choice
         self._maker: dict[Address, Part] = {}
         self._software = software.Software(session)
+        self._stopped: list[Guest] = []
         session.make = self._make
 
     async def plan(self, tell: Tell) -> Plan:
@@ -45,8 +47,13 @@ class HostWork:
             installed,
             tasks=tuple(replace(task, after=(*grounds, *task.after)) for task in installed.tasks),
         )
+        after = [_behind(each, installed) for each in after]
         everything = [*before, installed, *after]
-        return make(self._session.desired.stack, self._session.driver.name, everything)
+        everything.append(await restart.decided(node, everything, self._choice))
+        plan = make(self._session.desired.stack, self._session.driver.name, everything)
+        plan = await driver_upgrade.with_guests(self._session, plan, restart.ADDRESS)
+        self._stopped = driver_upgrade.stopped(plan, self._session.desired)
+        return plan
 
     async def _decide(self, part: Part, node: Node) -> Decided:
         desired = self._session.desired
@@ -63,6 +70,9 @@ class HostWork:
     async def _make(self, change: Change, tell: Tell) -> None:
         node = await self._session.driver.node()
         part = self._maker.get(change.address)
+        if change.address == restart.ADDRESS:
+            await restart.make(node, tell)
+            return
         if part is None:
             await self._software.make(node, change, tell)
             return
@@ -75,16 +85,36 @@ class HostWork:
             change.after,
             change.estimate_s,
         )
-        await part.make(node, task, self._session.desired, tell)
+        try:
+            await part.make(node, task, self._session.desired, tell)
+        except PhoenixError as error:
+            if change.address == nvidia_driver.ADDRESS and self._stopped:
+                told = await driver_upgrade.start_again(self._stopped, self._session.driver, tell)
+                error.detail = "\n".join(one for one in (error.detail, told) if one)
+            raise
 
 
 def left_over(plan: Plan) -> Mapping[Address, str]:
     """What still differs after an apply, which it should not: address to reason."""
-    return {change.address: change.reason for change in plan.changes}
+    return {change.address: change.reason for change in plan.changes if change.steps}
+
+
+def outstanding(plan: Plan) -> Mapping[Address, str]:
+    """What the plan shows and does not do, since it was not allowed: address to reason."""
+    return {change.address: change.reason for change in plan.changes if not change.steps}
+
+
+def _behind(decided: Decided, installed: Decided) -> Decided:
+    """A late part's decisions, after what is installed: some of it is what they work with."""
+    before = tuple(task.address for task in installed.tasks)
+    return replace(
+        decided,
+        tasks=tuple(replace(task, after=(*before, *task.after)) for task in decided.tasks),
+    )
 
 
 def _early(part: Part) -> bool:
     return part.turn < _SOFTWARE_TURN
 
 
-__all__ = ["Choice", "HostWork", "PhoenixError", "left_over"]
+__all__ = ["Choice", "HostWork", "PhoenixError", "left_over", "outstanding"]

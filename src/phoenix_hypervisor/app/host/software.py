@@ -1,12 +1,14 @@
 """What is installed on the host: features as in a guest, asked what differs and applied alone."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from phoenix_hypervisor import features
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.configure import fingerprint
+from phoenix_hypervisor.configure.plain import secrets_in
 from phoenix_hypervisor.host.part import Decided, Task
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Action, Change, FieldChange
@@ -20,18 +22,15 @@ _LIMIT_S = 3 * 3600.0
 _SECONDS = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    use: FeatureUse
-    turn: int
-
-
 class Software:
-    """The host's features. They are applied one after another: packages are locked."""
+    """The host's features. Only one is applied at a time: packages are locked."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._host = as_guest(session.desired)
+        self._turn = asyncio.Lock()
+        for secret in secrets_in([use.options for use in self._host.features], {}):
+            session.secrets.redactor.add(secret.literal or "")
 
     async def look(self, node: Node, tell: Tell) -> Decided:
         """Which features differ. Asks the host, and changes nothing."""
@@ -43,12 +42,8 @@ class Software:
                 self._host, session.desired, node.way_in, self._prints(), tell
             )
         found = found.without(session.secrets.redactor)
-        tasks, before = list[Task](), tuple[Address, ...]()
-        for feature in found.features:
-            if feature.drifted or feature.failed:
-                tasks.append(replace(_task(feature), after=before))
-                before = (tasks[-1].address,)
-        return Decided(tuple(tasks), notes=found.notes)
+        turns = {use.name: _turn(use) for use in self._host.features}
+        return decided(found.features, turns, found.notes)
 
     async def make(self, node: Node, change: Change, tell: Tell) -> None:
         """Applies the one feature that the change names."""
@@ -56,7 +51,7 @@ class Software:
         alone = replace(
             self._host, features=tuple(use for use in self._host.features if use.name == name)
         )
-        async with session.configurator(_LIMIT_S) as work:
+        async with self._turn, session.configurator(_LIMIT_S) as work:
             await work.configure(
                 alone, session.desired, node.way_in, self._prints(), tell, everything=True
             )
@@ -72,9 +67,29 @@ class Software:
         )
 
 
+def decided(
+    found: Sequence[FeatureDrift], turns: dict[str, int], notes: Sequence[str] = ()
+) -> Decided:
+    """A task for each feature that differs, after those with a smaller turn. Pure.
+
+    One that could not be examined is applied too: what it stumbled over may be what an earlier
+    change makes, and else the apply says it. What this machine can't have is left out and told.
+    """
+    tasks = [_task(feature) for feature in found if not feature.unsupported and _is_due(feature)]
+    told = [f"left out here: {one.unsupported}" for one in found if one.unsupported]
+    turn = {Address(f"host/{name}"): number for name, number in turns.items()}
+    ordered = tuple(
+        replace(
+            task,
+            after=tuple(one.address for one in tasks if turn[one.address] < turn[task.address]),
+        )
+        for task in tasks
+    )
+    return Decided(ordered, notes=(*notes, *told))
+
+
 def as_guest(desired: Desired) -> Guest:
-    """The host as features know guests: with those that the hypervisor file asks for."""
-    chosen = sorted(_chosen(desired), key=lambda one: (one.turn, one.use.name))
+    """The host as features know guests: with those that the hypervisor file asks for, in turn."""
     return Guest(
         address=INSIDE,
         kind="host",
@@ -84,38 +99,61 @@ def as_guest(desired: Desired) -> Guest:
         memory_mb=desired.host.capacity.memory_mb or 0,
         cores=desired.host.capacity.cores or 0,
         unprivileged=False,
-        features=tuple(one.use for one in chosen),
+        features=tuple(sorted(_chosen(desired), key=lambda use: (_turn(use), use.name))),
     )
 
 
-def _chosen(desired: Desired) -> Sequence[_Chosen]:
-    found = []
+def _chosen(desired: Desired) -> Iterator[FeatureUse]:
     for name, feature in features.available().items():
         options: Any = feature.for_host(desired)
         if options is not None:
-            found.append(_Chosen(FeatureUse(name, options), feature.host_turn))
-    return found
+            yield FeatureUse(name, options)
+
+
+def _turn(use: FeatureUse) -> int:
+    return features.available()[use.name].host_turn
+
+
+def _is_due(feature: FeatureDrift) -> bool:
+    return feature.drifted or feature.failed
 
 
 def _task(feature: FeatureDrift) -> Task:
     fields = tuple(_field(one) for one in feature.differences if not one.follows)
+    return Task(
+        Address(f"host/{feature.name}"),
+        Action.CONFIGURE,
+        fields,
+        _reason(feature),
+        estimate_s=_SECONDS,
+    )
+
+
+def _reason(feature: FeatureDrift) -> str:
     if feature.current is None:
         reason = "it was never applied here"
     elif not feature.current:
         reason = "the files or Phoenix changed since it was applied"
+    elif feature.failed and not feature.differences:
+        reason = "whether it is as it was applied is not known"
     else:
         reason = "it is no longer as it was applied"
-    if feature.unknown:
-        reason += f"; {feature.unknown}"
-    return Task(
-        Address(f"host/{feature.name}"), Action.CONFIGURE, fields, reason, estimate_s=_SECONDS
-    )
+    told = feature.unknown.replace(f"{INSIDE}: {feature.name}: ", "")
+    if feature.failed:
+        return f"{reason}, and it can't be examined: {told}"
+    return f"{reason}; {told}" if told else reason
 
 
 def _field(one: Difference) -> FieldChange:
     before, after = one.before or None, one.after or None
     if one.diff:
-        gone = [line[1:].strip() for line in one.diff.splitlines() if line.startswith("-")]
-        come = [line[1:].strip() for line in one.diff.splitlines() if line.startswith("+")]
-        before, after = "; ".join(gone) or before, "; ".join(come) or after
+        before = _lines(one.diff, "-") or before
+        after = _lines(one.diff, "+") or after
     return FieldChange(f"{one.kind} {one.what}", before, after)
+
+
+def _lines(diff: str, sign: str) -> str:
+    """Lines of a diff that go or come; comments only where there is nothing else."""
+    lines = [line[1:].strip() for line in diff.splitlines() if line.startswith(sign)]
+    told = [line for line in lines if line and not line.startswith(("#", "//"))]
+    return "; ".join(told or lines)

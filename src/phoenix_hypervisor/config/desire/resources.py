@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_interface
 
+from phoenix_hypervisor.config.desire.hosts.storage import storage_id
 from phoenix_hypervisor.config.folder import Folder
 from phoenix_hypervisor.config.networks import interfaces
 from phoenix_hypervisor.model import address
@@ -36,7 +37,7 @@ def _declared(folder: Folder) -> Iterator[str]:
     for pool in folder.host.zfs.pools:
         yield pool.name
     for dataset in folder.host.zfs.datasets:
-        yield f"{dataset.pool}-{dataset.name}"
+        yield storage_id(dataset)
     yield from folder.host.proxmox_storage_ids.values()
 
 

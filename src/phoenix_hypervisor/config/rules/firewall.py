@@ -24,6 +24,9 @@ def find(folder: Folder) -> Iterator[Problem]:
         if firewall is not None:
             path: Pointer = (*place, "global_firewall_rules")
             yield from _rules(host, path, firewall.global_firewall_rules)
+            yield from _rules(host, (*place, "node_rules"), firewall.node_rules)
+            for name, rules in firewall.groups.items():
+                yield from _rules(host, (*place, "groups", name), rules)
 
 
 def _rules(spot: Spot, path: Pointer, rules: Sequence[FirewallRule]) -> Iterator[Problem]:

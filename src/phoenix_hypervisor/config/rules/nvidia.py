@@ -31,6 +31,10 @@ def find(folder: Folder) -> Iterator[Problem]:
         )
         hint = f"take it out here: it is read from `nvidia_driver.version` of {HYPERVISOR}"
         yield inside.error(("nvidia_driver_version",), message, hint)
+    if driver.install and driver.version is None and lxc.nvidia_driver_version is None:
+        message = "the host is to get NVIDIA's driver, but no file names its version"
+        hint = "name it: `version`; until then the host's driver is left as it is"
+        yield host.warning(("nvidia_driver", "install"), message, hint)
     for spot, place, url in (
         (host, ("nvidia_driver", "runfile_url"), driver.runfile_url),
         (inside, ("nvidia_runfile_url",), lxc.nvidia_runfile_url),

@@ -16,6 +16,10 @@ _SECRET = re.compile(
 _HASH = re.compile(r"\$(1|2[aby]|5|6|7|y|gy|argon2id?|scram)\$|SCRAM-SHA-256\$")
 
 
+_KEYS = ("auth", "keys")
+"""The way to a route's keys, each of which stands under the name of who has it."""
+
+
 @lru_cache  # the same few keys in every guest
 def _names_one(key: str) -> bool:
     return _SECRET.search(key) is not None
@@ -40,7 +44,8 @@ def _texts(value: Any, path: Pointer) -> Iterator[tuple[Pointer, str]]:
             if is_comment(key):
                 continue
             if isinstance(inside, str):
-                if _names_one(key) and not is_unset(inside) and not _HASH.match(inside):
+                is_one = _names_one(key) or path[-2:] == _KEYS
+                if is_one and not is_unset(inside) and not _HASH.match(inside):
                     yield (*path, key), key
             elif isinstance(inside, CONTAINERS):
                 yield from _texts(inside, (*path, key))

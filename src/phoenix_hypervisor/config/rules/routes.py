@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from phoenix_hypervisor.config.desire.serving import place_of_route, routes
 from phoenix_hypervisor.config.document import Pointer
 from phoenix_hypervisor.config.folder import AnyEntry, Folder
+from phoenix_hypervisor.config.words.routes import Route
 from phoenix_hypervisor.model.problem import Problem
 from phoenix_hypervisor.model.route import meant
+from phoenix_hypervisor.model.secret import Secret
 
 
 def find(folder: Folder) -> Iterator[Problem]:
@@ -14,6 +16,7 @@ def find(folder: Folder) -> Iterator[Problem]:
     yield from _doubled(folder)
     for guest in folder.guests:
         for index, route in enumerate(guest.words.routes):
+            yield from _same_keys(guest, index, route)
             for number, wanted in enumerate(route.llm.guests if route.llm else ()):
                 place = ("routes", index, "llm", "guests", number)
                 other = folder.guest(wanted)
@@ -23,6 +26,20 @@ def find(folder: Folder) -> Iterator[Problem]:
                 elif other is not None and other.rests:
                     message = f"the route leads to {other.label}, a template that does not run"
                     yield guest.spot.error(place, message, "name a guest that runs")
+
+
+def _same_keys(guest: AnyEntry, index: int, route: Route) -> Iterator[Problem]:
+    """Two names for one token: nobody could tell them apart."""
+    first: dict[Secret, str] = {}
+    for name, secret in ((route.auth and route.auth.keys) or {}).items():
+        if secret in first:
+            message = (
+                f"the keys `{first[secret]}` and `{name}` are the same secret: neither their "
+                "limits nor the log can tell them apart"
+            )
+            place = ("routes", index, "auth", "keys", name)
+            yield guest.spot.warning(place, message, "give each a secret of its own")
+        first.setdefault(secret, name)
 
 
 def _doubled(folder: Folder) -> Iterator[Problem]:

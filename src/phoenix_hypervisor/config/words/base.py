@@ -32,9 +32,10 @@ def without_comments(value: object) -> object:
     return value
 
 
-def wrong(message: str, hint: str = "") -> PydanticCustomError:
-    """The error of a single value, told in our own words."""
-    return PydanticCustomError("phoenix", "{message}", {"message": message, "hint": hint})
+def wrong(message: str, hint: str = "", *, lacking: bool = False) -> PydanticCustomError:
+    """The error of a single value, told in our own words; `lacking` as `Lacking`."""
+    context = {"message": message, "hint": hint, "lacking": lacking}
+    return PydanticCustomError("phoenix", "{message}", context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,19 @@
 Its storage, network, shares and names have files of their own beside this one.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from phoenix_hypervisor.config.words.base import Later, Words
-from phoenix_hypervisor.config.words.values import HostName, Text, Url
+from phoenix_hypervisor.config.words.values import HostName, Text, Url, choice, shaped
 from phoenix_hypervisor.model.secret import Secret
+
+Modules = Literal["open", "proprietary"]
+Sha256 = Annotated[
+    str,
+    shaped(r"sha256:[0-9a-f]{64}", "a SHA-256", "sha256: and 64 small hexadecimal digits"),
+]
 
 
 class Docker(Words):
@@ -22,11 +28,23 @@ class Docker(Words):
 class NvidiaDriver(Words):
     """NVIDIA's driver on the host."""
 
-    install: Annotated[bool, Later()] = Field(False, description="Whether it is installed.")
+    install: bool = Field(
+        False, description="Whether `phoenix host` installs it, in exactly the version named."
+    )
     version: Text | None = Field(
         None, description="Its version, which containers with the feature `nvidia` get too."
     )
-    runfile_url: Url | None = Field(None, description="Where its installer comes from.")
+    runfile_url: Url | None = Field(
+        None,
+        description="Where its installer comes from; `{version}` stands for the version. NVIDIA's "
+        "own address where missing.",
+    )
+    checksum: Sha256 | None = Field(None, description="The installer's: `sha256:…`.")
+    kernel_modules: Annotated[Modules, choice("open", "proprietary")] | None = Field(
+        None,
+        description="Which of NVIDIA's kernel modules: `open` (the only one for the newest cards) "
+        "or `proprietary`. As the installer chooses where missing.",
+    )
     cuda_version: Annotated[Text | None, Later()] = Field(None, description="CUDA's version.")
     install_vllm_libs: Annotated[bool, Later()] = Field(
         False, description="Whether libraries for vLLM come along."

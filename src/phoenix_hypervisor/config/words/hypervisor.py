@@ -6,12 +6,15 @@ from pydantic import AliasChoices, BeforeValidator, Field
 
 from phoenix_hypervisor.config.words.base import Keyed, Later, Note, Unused, Words
 from phoenix_hypervisor.config.words.host import Behavior, Docker, NvidiaDriver, PortainerApi
+from phoenix_hypervisor.config.words.host_backups import Backups
+from phoenix_hypervisor.config.words.host_firewall import HostFirewall
 from phoenix_hypervisor.config.words.host_names import DnsServer, StepCa
 from phoenix_hypervisor.config.words.host_network import Network
 from phoenix_hypervisor.config.words.host_shares import Nfs, Samba
 from phoenix_hypervisor.config.words.host_storage import Zfs
+from phoenix_hypervisor.config.words.host_system import HostSystem
 from phoenix_hypervisor.config.words.host_volumes import SharedVolumes
-from phoenix_hypervisor.config.words.shared import HostFirewall, Suites
+from phoenix_hypervisor.config.words.shared import Suites
 from phoenix_hypervisor.config.words.target import (
     Account,
     Command,
@@ -21,6 +24,7 @@ from phoenix_hypervisor.config.words.target import (
     TokenId,
 )
 from phoenix_hypervisor.config.words.values import (
+    AbsolutePath,
     Flag,
     HostName,
     Lines,
@@ -193,20 +197,19 @@ class HypervisorFile(Words):
     core_paths: Annotated[dict[str, Any], Unused()] = Field(
         default_factory=dict, description="Paths of the old layout."
     )
-    network: Annotated[Network, Later()] = Field(
-        default_factory=Network, description="The host's network."
-    )
+    network: Network = Field(default_factory=Network, description="The host's network.")
     docker: Annotated[Docker, Later()] = Field(
         default_factory=Docker, description="Images that Docker uses."
     )
-    nfs: Annotated[Nfs, Later()] = Field(default_factory=Nfs, description="Shares over NFS.")
-    samba: Annotated[Samba, Later()] = Field(default_factory=Samba, description="Shares over SMB.")
-    zfs: Annotated[Zfs, Later()] = Field(default_factory=Zfs, description="The host's storage.")
+    nfs: Nfs = Field(default_factory=Nfs, description="Shares over NFS.")
+    samba: Samba = Field(default_factory=Samba, description="Shares over SMB.")
+    system: HostSystem = Field(default_factory=HostSystem, description="The host's own software.")
+    zfs: Zfs = Field(default_factory=Zfs, description="The host's storage.")
     proxmox_storage_ids: Annotated[dict[str, Text], NoComments] = Field(
         default_factory=dict, description="Names of your own for ids of storages."
     )
-    mount_point_base: Annotated[Text | None, Later()] = Field(
-        None, description="Where the host mounts datasets."
+    mount_point_base: AbsolutePath | None = Field(
+        None, description="Where the host mounts new pools: `/mnt/pve` makes `/mnt/pve/<pool>`."
     )
     proxmox_defaults: ProxmoxDefaults = Field(
         default_factory=ProxmoxDefaults, description="Defaults for containers."
@@ -229,13 +232,12 @@ class HypervisorFile(Words):
     shared_volumes: SharedVolumes = Field(
         default_factory=SharedVolumes, description="Folders of the host that guests mount."
     )
-    firewall: Annotated[HostFirewall | None, Later()] = Field(
-        None, description="The host's packet filter."
-    )
-    dns_server: Annotated[DnsServer, Later()] = Field(
+    backups: Backups = Field(default_factory=Backups, description="Backups of guests.")
+    firewall: HostFirewall | None = Field(None, description="The host's packet filter.")
+    dns_server: DnsServer = Field(
         default_factory=DnsServer, description="A DNS server on the host."
     )
-    step_ca: Annotated[StepCa, Later()] = Field(
+    step_ca: StepCa = Field(
         default_factory=StepCa, description="A certificate authority of one's own."
     )
     portainer_api: Annotated[PortainerApi, Later()] = Field(

@@ -63,6 +63,7 @@ class RouteAuth(Words):
             raise wrong(
                 "must hold exactly one of `basic`, `bearer` and `keys`",
                 'such as {"keys": {"ada": {"secret": "ADAS_KEY"}}}',
+                lacking=not (self.basic or self.bearer or self.keys),
             )
         return self
 
@@ -156,7 +157,9 @@ class Route(Words):
     port: Port | None = Field(None, validate_default=True, description="The port in the guest.")
     auth: RouteAuth | None = Field(None, description="Who may use it; everybody where missing.")
     rate_limit: RateLimit | None = Field(
-        None, description="How many requests pass; all where missing."
+        None,
+        description="How many requests pass; all where missing.",
+        examples=[{"requests": 60, "per": "minute"}],
     )
 
     @field_validator("port")
@@ -171,7 +174,9 @@ class Route(Words):
         keyed = self.auth is not None and self.auth.basic is None
         if self.rate_limit is not None and self.rate_limit.by == "key" and not keyed:
             raise wrong(
-                "a rate limit by key needs `auth` with `keys` or `bearer`", 'or "by": "address"'
+                "a rate limit by key needs `auth` with `keys` or `bearer`",
+                'or "by": "address"',
+                lacking=True,
             )
         if self.llm is None:
             return self
@@ -179,6 +184,7 @@ class Route(Words):
             raise wrong(
                 "an `llm` route has a `port` together with `llm.models`, or neither",
                 "servers that a feature runs are known; of others port and models must be told",
+                lacking=True,
             )
         if self.auth is not None and not keyed:
             raise wrong(

@@ -65,17 +65,6 @@ class Firewall(Words):
     )
 
 
-class HostFirewall(Words):
-    """The packet filter of the host."""
-
-    enabled: bool = Field(True, description="Whether the rules hold.")
-    default_input_policy: Policy = Field("DROP", description="For incoming traffic.")
-    default_output_policy: Policy = Field("ACCEPT", description="For outgoing traffic.")
-    global_firewall_rules: list[FirewallRule] = Field(
-        default_factory=list, description="The host's rules; the first one that fits decides."
-    )
-
-
 VolumeName = Annotated[
     str,
     shaped(

@@ -68,9 +68,8 @@ BridgeName = Annotated[str, AfterValidator(_bridge)]
 
 def _storage(text: str) -> str:
     if not _STORAGE.fullmatch(text):
-        raise wrong(
-            f"`{text}` is not the name of a storage", "letters, digits, - _ . such as local-zfs"
-        )
+        hint = "at least two of letters, digits and - _ . such as local-zfs"
+        raise wrong(f"`{text}` is not the name of a storage", hint)
     return text
 
 
@@ -352,7 +351,8 @@ Gpus = Annotated[list[int], BeforeValidator(_gpus), WithJsonSchema({"type": "str
 """`none`, `0`, `0,1`: indices of the host's graphics cards."""
 
 
-def _network(text: str) -> str:
+def networks(text: str) -> str:
+    """Addresses, subnets and ranges as PVE's firewall takes them, joined by commas."""
     parts = [part for part in _SPLIT.split(text) if part]
     for end in (end for part in parts for end in part.split("-", 1)):
         try:
@@ -363,7 +363,7 @@ def _network(text: str) -> str:
     return ",".join(parts)
 
 
-Networks = Annotated[str, AfterValidator(_network)]
+Networks = Annotated[str, AfterValidator(networks)]
 """Addresses, subnets and ranges, joined by commas."""
 
 

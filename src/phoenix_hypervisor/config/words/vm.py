@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from phoenix_hypervisor.config.words.base import Later, Words, wrong
+from phoenix_hypervisor.config.words.host_names import DnsRecords
 from phoenix_hypervisor.config.words.network import NetworkConfig
 from phoenix_hypervisor.config.words.shared import GuestWords
 from phoenix_hypervisor.config.words.target import (
@@ -111,7 +112,11 @@ class PciDevice(Words):
     @model_validator(mode="after")
     def _one(self) -> "PciDevice":
         if (self.mapping is None) == (self.address is None):
-            raise wrong("must hold exactly one of `mapping` and `address`", 'such as "gpu0"')
+            raise wrong(
+                "must hold exactly one of `mapping` and `address`",
+                'such as "gpu0"',
+                lacking=self.mapping is None,
+            )
         return self
 
 
@@ -187,8 +192,9 @@ class Machine(GuestWords):
     portainer_agent_hostname: Annotated[HostName | None, Later()] = Field(
         None, description="The name under which Portainer reaches it."
     )
-    dns_records: Annotated[list[Any], Later()] = Field(
-        default_factory=list, description="DNS records for it."
+    dns_records: DnsRecords = Field(
+        default_factory=list,
+        description="More names of it, or of another address, for the DNS server.",
     )
 
 

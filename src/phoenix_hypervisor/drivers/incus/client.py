@@ -5,10 +5,12 @@ Source: the Incus REST API documentation, "Main API" and "Background operations"
 
 import asyncio
 import contextlib
+import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import aiohttp
@@ -29,7 +31,12 @@ _SOCKETS = ("/run/incus/unix.socket", "/var/lib/incus/unix.socket")
 HELLO_S = 15.0
 """How long the first answer may take; a machine that boots a dozen guests is slow."""
 REQUEST_S = 60.0
+_SILENCE_S = 600.0
+_BLOCK = 1024 * 1024
 _WHERE_TO_LOOK = "`systemctl status incus` and `incus operation list` show what it does"
+_SLICE_S = 20
+_SLICE_OVER = "context deadline exceeded"
+"""What waiting for an operation answers where that goes on (incusd 6.0)."""
 _BUSY_MARKS = (
     "matching non-reusable operation",
     "Failed to delete bridge children interfaces",
@@ -166,6 +173,69 @@ class Client:
         except NotFound:
             return
 
+    async def download(self, path: str, target: Path) -> str:
+        """Writes what an endpoint answers into a new file; returns its SHA-256."""
+        digest = hashlib.sha256()
+        async with self._streaming("GET", path) as reply:
+            if not reply.ok or reply.content_type == "application/json":
+                answer = json.loads(await reply.read())
+                raise _translate(answer.get("error", ""), int(answer.get("error_code", 500)))
+            with target.open("xb") as file:
+                async for block in reply.content.iter_chunked(_BLOCK):
+                    digest.update(block)
+                    await asyncio.to_thread(file.write, block)
+                file.flush()
+                await asyncio.to_thread(os.fsync, file.fileno())
+        return digest.hexdigest()
+
+    async def upload(
+        self, path: str, source: Path, headers: Mapping[str, str], *, limit_s: float
+    ) -> None:
+        """Sends a file, and waits for the operation that takes it in."""
+        with source.open("rb") as file:
+            async with self._streaming("POST", path, file, headers) as reply:
+                answer = json.loads(await reply.read())
+        if answer.get("type") == "error":
+            raise _translate(answer.get("error", ""), int(answer.get("error_code", 500)))
+        try:
+            await self._wait(answer["operation"], limit_s)
+        except asyncio.CancelledError:
+            # It can't be called back; who takes away what it makes must come after it.
+            with contextlib.suppress(DriverError):
+                await self._wait(answer["operation"], limit_s)
+            raise
+
+    @contextlib.asynccontextmanager
+    async def _streaming(
+        self,
+        method: str,
+        path: str,
+        data: BinaryIO | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A request of any length: only a daemon that says nothing for long is given up."""
+        if self._session is None:
+            raise Unreachable("the connection to Incus is not open")
+        kind = {"Content-Type": "application/octet-stream"} if data else {}
+        limits = aiohttp.ClientTimeout(total=None, sock_read=_SILENCE_S)
+        try:
+            async with self._session.request(
+                method,
+                f"http://incus{path}",
+                params={"project": self.project},
+                data=data,
+                headers={**kind, **(headers or {})},
+                timeout=limits,
+            ) as reply:
+                yield reply
+        except aiohttp.ClientConnectorError as error:
+            raise self._unreachable(error) from error
+        except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
+            raise UnknownOutcome(
+                f"the connection to Incus broke during {method} {path}: {error}",
+                hint=_WHERE_TO_LOOK,
+            ) from error
+
     async def raw_text(self, path: str) -> str:
         """An endpoint that answers with plain text, such as a console log."""
         answer = await self._call("GET", path)
@@ -180,14 +250,25 @@ class Client:
             return None, None
         return answer.get("kind"), answer.get("content")
 
+    async def _slice(self, path: str) -> Answer:
+        """The state of an operation when it has ended, or when a slice of waiting is over."""
+        query = {"timeout": str(_SLICE_S)}
+        try:
+            answer = await self._call("GET", f"{path}/wait", query=query)
+        except DriverError as error:
+            if error.message != _SLICE_OVER:
+                raise
+            answer = await self._call("GET", path)
+        state: Answer = answer["metadata"]
+        return state
+
     async def _wait(self, operation: str, limit_s: float) -> Answer:
         # Asked in slices: a daemon that died is noticed, and a long operation outlives no timeout.
         loop = asyncio.get_running_loop()
         end = loop.time() + limit_s
         path = operation.partition("?")[0]
         while True:
-            answer = await self._call("GET", f"{path}/wait", query={"timeout": "20"})
-            state: Answer = answer["metadata"]
+            state = await self._slice(path)
             if state["status_code"] >= 200:  # noqa: PLR2004 - Incus's own codes: 2xx ended well
                 if state["status_code"] != 200:  # noqa: PLR2004
                     raise _translate(state.get("err") or state["status"], 500)

@@ -14,8 +14,10 @@ from phoenix_hypervisor.drivers.incus import (
     inventory,
     look,
     names,
+    places,
     resources,
 )
+from phoenix_hypervisor.drivers.incus.backups import Backups
 from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.drivers.incus.guests import Guests
 from phoenix_hypervisor.drivers.incus.inside import Inside
@@ -27,6 +29,7 @@ from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Im
 from phoenix_hypervisor.model.driver import Held, Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Unsupported
 from phoenix_hypervisor.model.finding import Finding
+from phoenix_hypervisor.model.host.backups import Backups as Wanted
 from phoenix_hypervisor.model.inventory import Inventory
 from phoenix_hypervisor.model.node import Node
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
@@ -64,7 +67,7 @@ class IncusDriver:
         self._node: shell_node.ShellNode | None = None
         self._environ = environ
         self._client = Client(target.endpoint, target.project, environ)
-        volumes = Volumes(self._client, stack, _DEFAULT_POOL)
+        volumes = self._volumes = Volumes(self._client, stack, _DEFAULT_POOL)
         self._resources = resources.Resources(self._client, volumes)
         self._inside = Inside(self._client)
         self._images = images.Images(self._client)
@@ -239,6 +242,11 @@ class IncusDriver:
         if self._node is None:
             self._node = shell_node.of(self._target.ssh, self._environ)
         return self._node
+
+    def backups(self, wanted: Wanted) -> Backups:
+        """In a folder of this machine."""
+        place = places.Places(wanted.folder, self._stack)
+        return Backups(self._client, self._guests, self._inside, self._volumes, place)
 
     async def terminal(self, address: Address) -> Sequence[str]:
         """`incus exec … bash -l`, with a terminal."""

@@ -87,7 +87,10 @@ class Guests:
     async def start(self, guest: Guest, tell: Tell) -> None:
         """Starts it and waits for its init system and its addresses."""
         current, _ = await self._read(guest.address)
-        if current["status"] != "Running":
+        if current["status"] == "Frozen":  # a backup paused it, and was killed
+            tell("going on")
+            await self._set_state(guest.address, "unfreeze", _START_LIMIT_S)
+        elif current["status"] != "Running":
             tell("starting")
             await self._set_state(guest.address, "start", _START_LIMIT_S)
         await self._inside.ready(guest, tell)

@@ -23,6 +23,8 @@ PROTECTED = PREFIX + "protected"
 NIC = PREFIX + "nic."
 VOLUME = PREFIX + "volume."
 HANDOVER = PREFIX + "handover"
+SPARE = PREFIX + "spare"
+"""On a guest that is a restored backup, and only there to be checked: whose backup it is."""
 
 COMPLETE = "complete"
 CREATING = "creating"

@@ -27,6 +27,7 @@ from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest, Mount
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import Conflict, DriverError
+from phoenix_hypervisor.model.id_maps import on_host
 
 _MOVE_S = 3600.0
 
@@ -193,8 +194,8 @@ def _folder(guest: Guest, mount: Mount) -> folders.Folder:
     """With id maps, the owner is told in the node's own ids."""
     uid, gid, shifted = mount.owner_uid, mount.owner_gid, guest.unprivileged
     if guest.id_maps and shifted:
-        uid = idmaps.on_host(guest.id_maps, "uid", uid or 0)
-        gid = idmaps.on_host(guest.id_maps, "gid", gid or 0)
+        uid = on_host(guest.id_maps, "uid", uid or 0)
+        gid = on_host(guest.id_maps, "gid", gid or 0)
         if mount.owner_uid is None and mount.owner_gid is None:
             return folders.Folder(mount.source, shifted=True)
         shifted = False

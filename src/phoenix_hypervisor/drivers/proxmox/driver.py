@@ -16,6 +16,7 @@ from phoenix_hypervisor.drivers.proxmox import (
     problems,
 )
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
+from phoenix_hypervisor.drivers.proxmox.backups import Backups
 from phoenix_hypervisor.drivers.proxmox.changing import Changing
 from phoenix_hypervisor.drivers.proxmox.guests import Guests
 from phoenix_hypervisor.drivers.proxmox.host_node import HostNode
@@ -31,6 +32,7 @@ from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Po
 from phoenix_hypervisor.model.driver import Held, Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Unsupported
 from phoenix_hypervisor.model.finding import Finding
+from phoenix_hypervisor.model.host.backups import Backups as Wanted
 from phoenix_hypervisor.model.inventory import Inventory
 from phoenix_hypervisor.model.node import Node
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
@@ -258,6 +260,10 @@ class ProxmoxDriver:
     async def node(self) -> Node:
         """The node that is worked on."""
         return HostNode(self._api, self.channels.of(self._view.node))
+
+    def backups(self, wanted: Wanted) -> Backups:
+        """In the storages that the jobs name."""
+        return Backups(self._api, self._changing, self._guests, self._inside, self._stack, wanted)
 
     async def terminal(self, address: Address) -> Sequence[str]:
         """The same for people."""

@@ -29,10 +29,15 @@ class HostNode:
         """As `model.node.Node` has it."""
         return (await self._channel.run(script, why, stdin=stdin, timeout_s=timeout_s)).said()
 
-    async def get(self, path: str, **query: Any) -> Any:
+    async def get(self, path: str, /, **query: Any) -> Any:
         """A read; `path` as `/nodes/pve1/network`."""
         return await self._api.get(path, **query)
 
-    async def send(self, method: str, path: str, **params: Any) -> Any:
+    async def send(self, method: str, path: str, /, **params: Any) -> Any:
         """A write; the task that it begins is waited for."""
         return await self._api.run(method, path, **params)
+
+    async def anew(self, script: str, why: str, *, address: str | None, timeout_s: float) -> Said:
+        """As `model.node.ReachedAnew` has it."""
+        answer = await self._channel.anew(script, why, address=address, timeout_s=timeout_s)
+        return answer.said()

@@ -6,9 +6,8 @@ Source: lxc.container.conf(5), `lxc.idmap`; subuid(5).
 from collections.abc import Iterator, Sequence
 
 from phoenix_hypervisor.model.desired import IdMap
+from phoenix_hypervisor.model.id_maps import BASE
 
-BASE = 100_000
-"""The id of the host that root of an unprivileged container is."""
 _COUNT = 65_536
 
 
@@ -22,14 +21,6 @@ def lines(maps: Sequence[IdMap]) -> tuple[tuple[str, str], ...]:
         for inside, host, count in _ranges([one for one in maps if one.kind in (kind, "both")])
     ]
     return tuple(found)
-
-
-def on_host(maps: Sequence[IdMap], kind: str, inside: int) -> int:
-    """The node's id for an id inside."""
-    for one in maps:
-        if one.kind in (kind, "both") and 0 <= inside - one.container_id < one.size:
-            return one.host_id + inside - one.container_id
-    return BASE + inside
 
 
 def delegate(maps: Sequence[IdMap]) -> str:

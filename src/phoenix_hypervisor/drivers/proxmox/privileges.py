@@ -37,8 +37,12 @@ BASE: tuple[str, ...] = tuple(PRIVILEGES)
 """The role's privileges."""
 
 ON_DEMAND: Mapping[str, str] = {
+    "Datastore.Allocate": "`phoenix backup run` of a job with `keep`, storages on datasets of the "
+    "host (`proxmox_storage_type`)",
     "Sys.Console": "guests under the HA manager (`ha`)",
-    "Sys.Modify": "privileged containers (`unprivileged`: false), start order of virtual machines",
+    "Sys.Modify": "privileged containers (`unprivileged`: false), start order of virtual machines, "
+    "backup jobs (`backups`)",
+    "VM.Backup": "`phoenix backup run` and `phoenix backup verify`",
 }
 """What only some folders need, on `/`: not in the role; a plan that needs it says so."""
 

@@ -16,6 +16,7 @@ from phoenix_hypervisor.model.change import Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Bridge, CloneOf, Desired, Guest, Pool
 from phoenix_hypervisor.model.driver import Held, Limits, Run, Tell
 from phoenix_hypervisor.model.errors import Conflict, Locked, NotFound, Unsupported
+from phoenix_hypervisor.model.host.backups import Backups
 from phoenix_hypervisor.model.node import Node
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest, SeenResource, Snapshot
 from phoenix_hypervisor.model.snapshot import Taken
@@ -256,6 +257,11 @@ class SimDriver:
             "the simulated node has no host that could be set up",
             hint="--on proxmox or --on incus: a plan changes nothing there",
         )
+
+    def backups(self, wanted: Backups) -> Never:
+        """Raises `Unsupported`."""
+        del wanted
+        raise Unsupported(f"there is nothing to back up: {_NOT_REAL}")
 
     async def terminal(self, address: Address) -> Sequence[str]:
         """Raises `Unsupported`: there is no inside."""

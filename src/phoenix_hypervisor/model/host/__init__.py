@@ -7,6 +7,7 @@ from phoenix_hypervisor.model.host.cards import Cards
 from phoenix_hypervisor.model.host.firewall import ClusterFirewall
 from phoenix_hypervisor.model.host.names import Names
 from phoenix_hypervisor.model.host.network import HostNetwork
+from phoenix_hypervisor.model.host.profiles import Profiles
 from phoenix_hypervisor.model.host.shares import Shares
 from phoenix_hypervisor.model.host.storage import Storage
 from phoenix_hypervisor.model.host.system import System
@@ -24,5 +25,6 @@ class HostSetup:
     shares: Shares = field(default_factory=Shares)
     system: System = field(default_factory=System)
     cards: Cards = field(default_factory=Cards)
+    profiles: Profiles = field(default_factory=Profiles)
     names: Names = field(default_factory=Names)
     backups: Backups = field(default_factory=Backups)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest
-from phoenix_hypervisor.model.gpu import Claim
+from phoenix_hypervisor.model.gpu import Claim, Way
 from phoenix_hypervisor.model.ledger import Card, Taken
 
 _WHOLE = 1.0 + 1e-9
@@ -15,11 +15,15 @@ _GIB, _HUGE = 1024, 2**40
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One thing that can't be. `guests` are all that take part; the last is the one to mend."""
+    """One thing that can't be. `guests` are all that take part; the last is the one to mend.
+
+    `at` leads from its own words to the one that causes it.
+    """
 
     message: str
     hint: str
     guests: tuple[Address, ...]
+    at: Way = ("gpu_assignment",)
 
     @property
     def text(self) -> str:
@@ -47,7 +51,7 @@ def placing(guest: Guest, claim: Claim, has: Sequence[int]) -> Refusal | None:
             f"and {only} {there} ({_listed(claim.index or has)}): {claim.cards} > {there}"
         )
         hint = "spread it over fewer, or assign more cards"
-        return Refusal(message, hint, (guest.address,))
+        return _refusal(message, hint, (guest.address,), claim.said.cards)
     return None
 
 
@@ -97,7 +101,13 @@ def _over(card: Card) -> Refusal:
         total = f"{card.taken_mb} MiB of {card.memory_mb} MiB ({percent(card.share)})"
     guests = tuple(dict.fromkeys(one.address for one in counted))
     hint = "give less to one of them, or put it on another card"
-    return Refusal(f"{card.label}: more is claimed than it has: {terms} = {total}", hint, guests)
+    message = f"{card.label}: more is claimed than it has: {terms} = {total}"
+    return _refusal(message, hint, guests, counted[-1].claim.said.given)
+
+
+def _refusal(message: str, hint: str, guests: tuple[Address, ...], at: Way) -> Refusal:
+    """At a word, where the files say it."""
+    return Refusal(message, hint, guests, at) if at else Refusal(message, hint, guests)
 
 
 def _term(one: Taken, *, known: bool) -> str:
@@ -118,14 +128,17 @@ def _unfit(card: Card, one: Taken) -> Refusal | None:
     if card.memory_mb is not None and need > card.memory_mb:
         message = f"{head}, and {card.label} has {_size(card.memory_mb)}{told}"
         hint = "take a smaller or more quantised model or a shorter context, or more cards"
-        return Refusal(message, hint, (one.address,))
+        fits_bare = claim.bare_mb is not None and claim.bare_mb <= card.memory_mb
+        at = (fits_bare and claim.said.context) or claim.said.model
+        return _refusal(message, hint, (one.address,), at)
     if one.mb is not None and need > one.mb:
         if claim.share is not None:
             given = f"{percent(claim.share)} of {card.memory_mb} MiB = {_size(one.mb)}"
         else:
             given = _size(one.mb)
         message = f"{head}, and is given {given} of {card.label}{told}"
-        return Refusal(message, "give it more, or a shorter context", (one.address,))
+        hint = "give it more, or a shorter context"
+        return _refusal(message, hint, (one.address,), claim.said.given or claim.said.model)
     return None
 
 

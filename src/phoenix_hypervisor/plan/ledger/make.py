@@ -131,7 +131,13 @@ def _notes(cards: Iterable[Card]) -> Iterator[str]:
                 f"the memory of {card.label} is not known: only shares are added up there; "
                 'say it as "memory_mb" in `gpus`'
             )
-        blind = [one for one in card.taken if one.claim.share is None and one.mb is None]
-        for one in blind:
+        for one in card.taken:
+            what = one.claim.what
             why = f": {one.claim.told}" if one.claim.told else ""
-            yield f"{one.address}: what {one.claim.what} takes of {card.label} can't be told{why}"
+            if one.claim.share is None and one.mb is None:
+                yield f"{one.address}: what {what} takes of {card.label} can't be told{why}"
+            elif one.claim.need_mb is None and one.mb is not None:
+                yield (
+                    f"{one.address}: whether {one.mb} MiB of {card.label} are enough for {what} "
+                    f"can't be told{why}"
+                )

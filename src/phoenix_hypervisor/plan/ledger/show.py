@@ -1,7 +1,8 @@
 """The ledger as text with bars, and as JSON. Nothing in it needs a colour; 80 columns are enough.
 
 A bar is a card's whole memory, each claim at its place in it: `#` what its model needs at least,
-`+` what it is given beyond that, `.` what others have or nobody.
+`+` what it is given beyond that, `?` what is given where the need can't be told, `.` what others
+have or nobody.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,12 +14,16 @@ from phoenix_hypervisor.plan.ledger.judge import percent
 _BAR = 20
 _WHAT = 34
 _LEGEND = "# what the model needs, + more that it is given, . the rest"
+_BLIND_LEGEND = "# what the model needs, + more, ? need not known, . the rest"
 
 
 def lines(cards: Sequence[Card]) -> Iterator[str]:
     """The table, without markup, at most 80 columns wide."""
     if any(card.taken for card in cards):
-        yield f"Graphics cards ({_LEGEND}):"
+        blind = any(
+            _needed(one) is None and _part(one, card) for card in cards for one in card.taken
+        )
+        yield f"Graphics cards ({_BLIND_LEGEND if blind else _LEGEND}):"
     else:
         yield "Graphics cards:"
     for card in cards:
@@ -55,17 +60,19 @@ def _part(one: Taken, card: Card) -> float | None:
     return one.claim.share
 
 
-def _needed(one: Taken) -> float:
-    """The part of what it is given that its model needs; all, where nobody can tell."""
+def _needed(one: Taken) -> float | None:
+    """The part of what it is given that its model needs; None where nobody can tell."""
     need = one.claim.need_mb
-    if need is None or not one.mb:
-        return 1.0
-    return min(1.0, need / one.mb)
+    if need is None:
+        return None
+    return min(1.0, need / one.mb) if one.mb else 1.0
 
 
-def _bar(before: float, part: float, needed: float) -> str:
+def _bar(before: float, part: float, needed: float | None) -> str:
     """Ends where the card ends, however much is claimed."""
     begin, end = (min(_BAR, round(edge * _BAR)) for edge in (before, before + part))
+    if needed is None:
+        return ("." * begin + "?" * (end - begin)).ljust(_BAR, ".")
     inner = round((end - begin) * needed)
     return ("." * begin + "#" * inner + "+" * (end - begin - inner)).ljust(_BAR, ".")
 

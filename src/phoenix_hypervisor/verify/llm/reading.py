@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from phoenix_hypervisor.verify.answered import No, first_line
-from phoenix_hypervisor.verify.llm.exchange import Exchange, reason
+from phoenix_hypervisor.verify.llm.exchange import Exchange, Refused, reason
 from phoenix_hypervisor.verify.llm.question import Question
 from phoenix_hypervisor.verify.llm.sse import Event, Events
 
 _DONE = "[DONE]"
+_TOO_MANY = 429  # RFC 6585, section 4
+_OWN_QUESTIONS = (
+    "the questions asked here count against the limit of their key too: give checks a key of "
+    "their own, and a burst that is large enough"
+)
 _THOUGHT = ("reasoning_content", "reasoning")  # vLLM's and llama.cpp's word, and the newer one
 
 
@@ -37,7 +42,7 @@ class Answer:
 
 def read(question: Question, exchange: Exchange) -> Answer:
     """The answer to this question. Raises `No` where the server tells an error or nonsense."""
-    exchange.refuse_errors()
+    _refuse_errors(exchange)
     if question.kind == "chat":
         return _stream(exchange) if exchange.is_stream else _whole_chat(exchange)
     content = exchange.json()
@@ -47,6 +52,16 @@ def read(question: Question, exchange: Exchange) -> Answer:
         return _ranking(content, exchange, len(question.documents))
     except (KeyError, IndexError, TypeError) as error:
         raise _strange(exchange) from error
+
+
+def _refuse_errors(exchange: Exchange) -> None:
+    try:
+        exchange.refuse_errors()
+    except Refused as error:
+        if error.status != _TOO_MANY:
+            raise
+        told = f"{error.message} ({_OWN_QUESTIONS})"
+        raise Refused(error.status, told) from error
 
 
 @dataclass(slots=True)

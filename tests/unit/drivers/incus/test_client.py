@@ -159,8 +159,13 @@ def operations(*ends: dict[str, Any]) -> Reply:
     told = list(ends)
 
     def reply(request: web.Request) -> web.Response:
-        if request.path.endswith("/wait"):
-            now = told.pop(0) if len(told) > 1 else told[0]
+        if request.method == "GET":
+            now = told[0]
+            if request.path.endswith("/wait") and now["status_code"] < 200:
+                # As incusd 6.0.4 tells that the operation goes on.
+                return web.json_response(failed(500, "context deadline exceeded"))
+            if len(told) > 1:
+                told.pop(0)
             return web.json_response({"type": "sync", "metadata": now})
         return web.json_response(
             {"type": "async", "operation": "/1.0/operations/7?project=lab", "metadata": {}},

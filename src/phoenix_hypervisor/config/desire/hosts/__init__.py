@@ -5,6 +5,7 @@ from phoenix_hypervisor.config.desire.hosts.cards import cards
 from phoenix_hypervisor.config.desire.hosts.firewall import firewall
 from phoenix_hypervisor.config.desire.hosts.names import names
 from phoenix_hypervisor.config.desire.hosts.network import network
+from phoenix_hypervisor.config.desire.hosts.profiles import profiles
 from phoenix_hypervisor.config.desire.hosts.shares import shares
 from phoenix_hypervisor.config.desire.hosts.storage import storage
 from phoenix_hypervisor.config.desire.hosts.system import system
@@ -23,6 +24,7 @@ def setup(folder: Folder) -> HostSetup:
         shares=shares(folder),
         system=system(folder),
         cards=cards(folder),
+        profiles=profiles(folder),
         names=names(folder),
         backups=backups(folder),
     )

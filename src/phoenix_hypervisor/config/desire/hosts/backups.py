@@ -1,10 +1,42 @@
 """Backup jobs and what they keep, as wanted."""
 
 from phoenix_hypervisor.config.folder import Folder
-from phoenix_hypervisor.model.host.backups import Backups
+from phoenix_hypervisor.config.words import host_backups as words
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.host.backups import BackupJob, Backups, Keep
 
 
 def backups(folder: Folder) -> Backups:
-    """What the hypervisor file says of it."""
-    del folder
-    return Backups()
+    """What the hypervisor file says of it. Guests that are not there are told elsewhere."""
+    said = folder.host.backups
+    checks = {
+        found.address: tuple(titles)
+        for ident, titles in said.verify_checks.items()
+        if (found := folder.guest(ident)) is not None
+    }
+    return Backups(
+        folder=said.folder,
+        jobs=tuple(_job(folder, name, job) for name, job in said.jobs.items()),
+        checks=checks,
+        spare_id=said.spare_id,
+    )
+
+
+def _job(folder: Folder, name: str, said: words.Job) -> BackupJob:
+    keep = said.keep
+    return BackupJob(
+        name=name,
+        guests=None if said.guests is None else _guests(folder, said.guests),
+        schedule=said.schedule,
+        storage=folder.host.proxmox_storage_ids.get(said.storage or "", said.storage),
+        mode=said.mode,
+        compress=said.compress,
+        keep=Keep(keep.last, keep.hourly, keep.daily, keep.weekly, keep.monthly, keep.yearly),
+        notes=said.notes,
+        enabled=said.enabled,
+    )
+
+
+def _guests(folder: Folder, wanted: list[int]) -> tuple[Address, ...]:
+    found = (folder.guest(one) for one in wanted)
+    return tuple(dict.fromkeys(one.address for one in found if one is not None))

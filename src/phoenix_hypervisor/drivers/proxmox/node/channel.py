@@ -89,6 +89,22 @@ class Channel:
             await self._check_task(method, path, upid, log, why)
         return data
 
+    async def anew(self, script: str, why: str, *, address: str | None, timeout_s: float) -> Answer:
+        """Runs a script by a connection of its own, to `address` where the node moved.
+
+        Raises as `run` does.
+        """
+        self.used.add(self.node, why)
+        way = self._way.anew(address)
+        shell = Shell(way.shell(), name=self.node, open_s=timeout_s)
+        try:
+            work = functools.partial(shell.run, _PREPARE + script, timeout_s=timeout_s)
+            return await asyncio.to_thread(work)
+        except Unreachable as error:
+            raise way.explain(error) from error
+        finally:
+            await asyncio.to_thread(shell.close)
+
     def inside(self, *command: str) -> tuple[str, ...]:
         """An argument vector here that runs a command as root on the node, over pipes."""
         return self._way.inside(*command)

@@ -24,9 +24,23 @@ _SOCKET_NAME = 1 + 9 + 40 + 17
 class Ssh:
     """`ssh` to one host, as root or as a user who may become root by `sudo -n`."""
 
-    def __init__(self, host: str, options: Options, *, sockets: Path | None = None) -> None:
-        """`sockets` is the folder of the control connections; None: the user's own."""
+    def __init__(
+        self,
+        host: str,
+        options: Options,
+        *,
+        sockets: Path | None = None,
+        alone: bool = False,
+        address: str | None = None,
+    ) -> None:
+        """`sockets` is the folder of the control connections; None: the user's own.
+
+        `alone`: it shares no connection; `address` is where the host is reached, if not at its own
+        name, by which its host key is known still.
+        """
         self._host = host
+        self._alone = alone
+        self._address = address
         self._options = options
         self._sockets = sockets
         port = "" if options.port in (None, 22) else f"-p {options.port} "
@@ -48,6 +62,10 @@ class Ssh:
         """Ends the control connection."""
         return (*self._client(), "-O", "exit", "--", self._host)
 
+    def anew(self, address: str | None) -> "Ssh":
+        """A connection that is not shared."""
+        return Ssh(self._host, self._options, sockets=self._sockets, alone=True, address=address)
+
     def explain(self, error: Unreachable) -> PhoenixError:
         """The client's words as an error that says how to mend it."""
         for pattern, make in _EXPLAINED:
@@ -66,9 +84,7 @@ class Ssh:
             "ServerAliveInterval": "15",
             "ServerAliveCountMax": "3",
             "LogLevel": "ERROR",
-            "ControlMaster": "auto",
-            "ControlPersist": str(_KEPT_S),
-            "ControlPath": f"{self._folder()}/{self._digest()}-%C",
+            **self._sharing(),
         }
         if options.known_hosts is not None:
             settings["UserKnownHostsFile"] = _quoted(options.known_hosts)
@@ -85,6 +101,16 @@ class Ssh:
         if options.port is not None:
             argv += ["-p", str(options.port)]
         return (*argv, "-l", options.user)
+
+    def _sharing(self) -> dict[str, str]:
+        if self._alone:
+            moved = {"HostName": self._address or "", "HostKeyAlias": self._known_as()}
+            return {"ControlPath": "none", **(moved if self._address else {})}
+        return {
+            "ControlMaster": "auto",
+            "ControlPersist": str(_KEPT_S),
+            "ControlPath": f"{self._folder()}/{self._digest()}-%C",
+        }
 
     def _rooted(self, command: tuple[str, ...]) -> str:
         prefix = () if self._options.user == "root" else ("sudo", "-n", "--")

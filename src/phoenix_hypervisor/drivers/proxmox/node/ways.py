@@ -9,7 +9,7 @@ import shlex
 import socket
 import sys
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from phoenix_hypervisor.drivers.proxmox.node.options import Options
 from phoenix_hypervisor.drivers.proxmox.node.ssh import Ssh
@@ -34,6 +34,9 @@ class Way(Protocol):
 
     def terminal(self, *command: str) -> tuple[str, ...]:
         """Runs a command as root on the node, with a terminal."""
+
+    def anew(self, address: str | None) -> "Way":
+        """The same way by a connection of its own; `address`: where the node is reached now."""
 
     def explain(self, error: Unreachable) -> PhoenixError:
         """What was in the way, and how to mend it, for an error of `Shell`."""
@@ -63,6 +66,11 @@ class Local:
         """The command itself."""
         return (*self._prefix, *command)
 
+    def anew(self, address: str | None) -> Self:
+        """This machine stays where it is."""
+        del address
+        return self
+
     def explain(self, error: Unreachable) -> PhoenixError:
         """Only `sudo` can be in the way."""
         if self._prefix and "sudo" in error.message:
@@ -81,6 +89,7 @@ class Command:
     """A command of the user's that opens a root shell, such as `ssh -J gate root@pve1`."""
 
     def __init__(self, command: str, node: str, host: str) -> None:
+        self._made_of = (command, node, host)
         placed = command.replace("{node}", node).replace("{host}", host)
         self._argv = tuple(shlex.split(placed))
         self.label = placed
@@ -96,6 +105,11 @@ class Command:
     def terminal(self, *command: str) -> tuple[str, ...]:
         """The same; the terminal is made on the node by `script` (util-linux)."""
         return relay.argv(shlex.join(command), self._argv, sys.executable, terminal=True)
+
+    def anew(self, address: str | None) -> "Command":
+        """The same command; only `{host}` in it becomes the address."""
+        command, node, host = self._made_of
+        return Command(command, node, address or host)
 
     def explain(self, error: Unreachable) -> PhoenixError:
         """The command's own words tell most."""

@@ -1,0 +1,261 @@
+"""Backups of guests on Incus: exported into files, and restored as guests of another id.
+
+Incus exports an instance without the custom volumes that are attached to it, so each volume is
+exported beside it.
+
+Source: the Incus documentation, "How to back up instances", "How to back up custom storage
+volumes", and the REST API's `/1.0/instances/{name}/backups`.
+"""
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from phoenix_hypervisor.drivers.incus import instance, names, places, snapshots
+from phoenix_hypervisor.drivers.incus.client import Client, at
+from phoenix_hypervisor.drivers.incus.guests import Guests
+from phoenix_hypervisor.drivers.incus.inside import Inside
+from phoenix_hypervisor.drivers.incus.volumes import Volumes
+from phoenix_hypervisor.model import address as addresses
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.backup import Backup
+from phoenix_hypervisor.model.desired import Guest
+from phoenix_hypervisor.model.driver import Tell
+from phoenix_hypervisor.model.errors import Conflict, DriverError, Locked, NotFound
+from phoenix_hypervisor.model.host.backups import BackupJob, dropped
+
+_LIMIT_S = 6 * 3600.0
+_POWER_S = 60
+_ENDINGS = {"zstd": ".tar.zst", "gzip": ".tar.gz", "none": ".tar"}
+_INSTANCE = "instance"
+_CARD = {"type": "nic", "nictype": "p2p"}
+"""A cable whose other end lies on this machine, plugged into nothing."""
+
+
+class Backups:
+    """The backups of one stack's guests in one folder of this machine."""
+
+    def __init__(
+        self,
+        client: Client,
+        guests: Guests,
+        inside: Inside,
+        volumes: Volumes,
+        place: places.Places,
+    ) -> None:
+        self._client = client
+        self._guests = guests
+        self._inside = inside
+        self._volumes = volumes
+        self._place = place
+
+    async def listed(self) -> Sequence[Backup]:
+        """All whole ones."""
+        return sorted(self._place.listed(), key=lambda one: one.taken)
+
+    async def take(self, guest: Guest, job: BackupJob, tell: Tell) -> Sequence[Backup]:
+        """Exports the guest and its volumes, then drops what is no longer kept."""
+        if job.compress not in _ENDINGS:
+            raise DriverError(f"Incus can't compress with {job.compress}", hint="zstd or gzip")
+        now = await self._own(guest.address)
+        part = self._place.begin(guest.address, datetime.now(UTC))
+        said: dict[str, Any] = {
+            "format": 1,
+            "guest": guest.address,
+            "name": guest.name,
+            "stack": self._place.stack,
+            "notes": job.notes or "",
+        }
+        try:
+            async with self._quiet(guest, job, now, tell):
+                files = await self._export(guest.address, now, job.compress, part, tell)
+            made = self._place.finish(part, said | {"files": files})
+        except OSError as error:
+            raise DriverError(f"the backup of {guest.address} can't be written: {error}") from error
+        finally:
+            shutil.rmtree(part, ignore_errors=True)  # there only where it did not come to its end
+        own = [one for one in self._place.listed() if one.guest == guest.address]
+        gone = dropped(own, lambda one: one.taken, job.keep)
+        for one in gone:
+            tell(f"dropping the backup of {one.taken:%Y-%m-%d %H:%M} UTC")
+            await asyncio.to_thread(self._place.remove, one)
+        return [made, *gone]
+
+    async def restore(self, backup: Backup, guest: Guest, spare: Address, tell: Tell) -> None:
+        """Imports it as an instance of another name, and cuts that off."""
+        said = places.about(backup)
+        tell("reading the backup")
+        await asyncio.to_thread(places.check, backup, said["files"])
+        folder, name = Path(backup.id), names.instance(spare)
+        root = next(one for one in said["files"] if one.startswith(f"{_INSTANCE}.tar"))
+        tell("restoring the root disk")
+        headers = {"X-Incus-name": name}
+        await self._client.upload("/1.0/instances", folder / root, headers, limit_s=_LIMIT_S)
+        # Before anything else: whatever happens from here on, it is known for what it is.
+        marks = {
+            names.SPARE: guest.address,
+            names.ADDRESS: spare,
+            names.STATE: names.CREATING,
+            names.PROTECTED: "false",
+        }
+        await self._client.send("PATCH", at("instances", name), {"config": marks})
+        made, etag = await self._client.get_with_etag(at("instances", name))
+        devices = _cut_off(made["devices"])
+        for device in [one for one in devices if one.startswith("volume-")]:
+            tell(f"restoring the volume {device.removeprefix('volume-')}")
+            pool = devices[device]["pool"]
+            volume = names.volume(spare, device.removeprefix("volume-"))
+            where = at("storage-pools", pool, "volumes", "custom")
+            file = next(one for one in said["files"] if one.startswith(f"{device}.tar"))
+            named = {"X-Incus-name": volume}
+            await self._client.upload(where, folder / file, named, limit_s=_LIMIT_S)
+            config = {names.ADDRESS: spare}
+            await self._client.send("PATCH", f"{where}/{volume}", {"config": config})
+            devices[device] |= {"source": volume}
+        config = {
+            key: value
+            for key, value in made["config"].items()
+            if not (key.startswith("volatile.") and key.endswith(".hwaddr"))
+        }
+        body = {
+            "architecture": made["architecture"],
+            "config": config | {"boot.autostart": "false"},
+            "devices": devices,
+            "profiles": [],
+            "ephemeral": False,
+            "description": f"A restored backup of {guest.address} (Phoenix, {self._place.stack})",
+        }
+        await self._client.send("PUT", at("instances", name), body, etag=etag)
+
+    async def start(self, guest: Guest, spare: Address, tell: Tell) -> None:
+        """Without waiting for addresses that nobody could give."""
+        await self._guests.start(
+            replace(
+                guest,
+                address=spare,
+                id=int(addresses.ident(spare)),
+                nics=tuple(nic for nic in guest.nics if nic.address != "dhcp"),
+            ),
+            tell,
+        )
+
+    async def discard(self, spare: Address, tell: Tell) -> None:
+        """Removes it, if it is a spare one."""
+        try:
+            now = await self._own(spare)
+        except NotFound:
+            now = None
+        if now is not None:
+            if not _is_spare(now):
+                raise Conflict(f"{spare} is no restored backup: it is left alone")
+            tell(f"removing {spare}")
+            await self._guests.delete(spare, tell, keep_volumes=False)
+        await self._volumes.delete_of(spare)
+
+    async def spares(self) -> Sequence[Address]:
+        """By their mark, or by their name."""
+        try:
+            found = await self._client.listed("/1.0/instances")
+        except NotFound:
+            return []  # the project is not there yet
+        own = [one for one in found if one["config"].get(names.STACK) == self._place.stack]
+        spare = (names.address(one["name"]) for one in own if _is_spare(one))
+        return [one for one in spare if one is not None]
+
+    async def _own(self, address: Address) -> Mapping[str, Any]:
+        now: Mapping[str, Any] = await self._client.get(at("instances", names.instance(address)))
+        if now["config"].get(names.STACK) != self._place.stack:
+            raise Conflict(f"{names.instance(address)} does not belong to this stack: left alone")
+        return now
+
+    @contextlib.asynccontextmanager
+    async def _quiet(
+        self, guest: Guest, job: BackupJob, now: Mapping[str, Any], tell: Tell
+    ) -> AsyncIterator[None]:
+        """Stops or pauses a guest that runs, as the job says, and lets it go on afterwards."""
+        if job.mode == "snapshot" or now["status"] != "Running":
+            yield
+        elif job.mode == "stop":
+            await self._guests.stop(guest.address, tell)
+            try:
+                yield
+            finally:
+                await self._guests.start(guest, tell)
+        else:
+            tell("pausing")
+            await self._power(guest.address, "freeze")
+            try:
+                yield
+            finally:
+                tell("going on")
+                await self._power(guest.address, "unfreeze")
+
+    async def _power(self, address: Address, action: str) -> None:
+        body = {"action": action, "timeout": _POWER_S, "force": False, "stateful": False}
+        where = at("instances", names.instance(address), "state")
+        await self._client.send("PUT", where, body)
+
+    async def _export(
+        self, address: Address, now: Mapping[str, Any], compress: str, part: Path, tell: Tell
+    ) -> dict[str, str]:
+        """Writes the files; returns their names, each with its SHA-256."""
+        tell("exporting the root disk")
+        ending = _ENDINGS[compress]
+        where = at("instances", names.instance(address), "backups")
+        files = {
+            _INSTANCE + ending: await self._fetch(where, compress, part / (_INSTANCE + ending))
+        }
+        for pool, volume in snapshots.places(now):
+            name = _device_of(now, volume) + ending
+            tell(f"exporting the volume {volume}")
+            where = at("storage-pools", pool, "volumes", "custom", volume, "backups")
+            files[name] = await self._fetch(where, compress, part / name)
+        return files
+
+    async def _fetch(self, where: str, compress: str, target: Path) -> str:
+        now = datetime.now(UTC)
+        name = f"phoenix-{now:%Y%m%d%H%M%S}"
+        kind = "instance_only" if where.startswith("/1.0/instances/") else "volume_only"
+        body = {
+            "name": name,
+            kind: True,
+            "optimized_storage": False,
+            "compression_algorithm": compress,
+            # Incus removes what a killed run leaves in its own store.
+            "expires_at": (now + timedelta(days=1)).isoformat(),
+        }
+        try:
+            await self._client.send("POST", where, body, limit_s=_LIMIT_S)
+            return await self._client.download(f"{where}/{name}/export", target)
+        finally:
+            with contextlib.suppress(NotFound, Locked):  # where it is still being made
+                await self._client.send("DELETE", f"{where}/{name}", limit_s=_LIMIT_S)
+
+
+def _is_spare(one: Mapping[str, Any]) -> bool:
+    """One that was being imported when its run was killed still says the address of another."""
+    told: str = one["config"].get(names.ADDRESS, "")
+    return names.SPARE in one["config"] or names.instance(Address(told)) != one["name"]
+
+
+def _device_of(now: Mapping[str, Any], volume: str) -> str:
+    devices: instance.Devices = now["devices"]
+    return next(name for name, one in devices.items() if one.get("source") == volume)
+
+
+def _cut_off(devices: instance.Devices) -> instance.Devices:
+    """The same without a way to anybody: cards end in the air, shared folders are read only."""
+    found: instance.Devices = {}
+    for name, device in devices.items():
+        if device["type"] == "nic":
+            found[name] = {**_CARD, "name": device.get("name", name)}
+        elif name.startswith("mount-"):
+            found[name] = {**device, "readonly": "true"}
+        else:
+            found[name] = dict(device)
+    return found

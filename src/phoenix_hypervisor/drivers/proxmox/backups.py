@@ -1,0 +1,240 @@
+"""Backups on Proxmox VE: vzdump takes them, and a restored one is a guest that is cut off.
+
+Where a guest lies is decided when it is restored: each volume on the storage that it had, cards
+with their link down, no folder of the node. So it never starts with a way to anybody.
+
+Source: the Proxmox VE API documentation, `/nodes/{node}/vzdump`, `/nodes/{node}/lxc` (restore) and
+`/nodes/{node}/storage/{storage}/content`; vzdump(1).
+"""
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from phoenix_hypervisor.drivers.proxmox import cluster
+from phoenix_hypervisor.drivers.proxmox.api.client import Api, path
+from phoenix_hypervisor.drivers.proxmox.api.texts import NoGuest
+from phoenix_hypervisor.drivers.proxmox.changing import Changing
+from phoenix_hypervisor.drivers.proxmox.cluster import Cluster
+from phoenix_hypervisor.drivers.proxmox.guests import Guests
+from phoenix_hypervisor.drivers.proxmox.inside import Inside
+from phoenix_hypervisor.drivers.proxmox.marks import Notes, Tags
+from phoenix_hypervisor.drivers.proxmox.property import indexed, parse, size_gb, text
+from phoenix_hypervisor.model import address as addresses
+from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.backup import Backup
+from phoenix_hypervisor.model.desired import Guest
+from phoenix_hypervisor.model.driver import Tell
+from phoenix_hypervisor.model.errors import (
+    Conflict,
+    DriverError,
+    NotFound,
+    TimedOut,
+    Unsupported,
+)
+from phoenix_hypervisor.model.host.backups import BackupJob
+from phoenix_hypervisor.model.host.backups import Backups as Wanted
+
+_LIMIT_S = 12 * 3600.0
+_SPARE = "phoenix-spare"
+_COMPRESS = {"zstd": "zstd", "gzip": "gzip", "lzo": "lzo", "none": "0"}
+_OFF = {"onboot": False, "protection": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Backups:
+    """The backups in the storages that the jobs name."""
+
+    api: Api
+    changing: Changing
+    guests: Guests
+    inside: Inside
+    stack: str
+    wanted: Wanted
+
+    async def listed(self) -> Sequence[Backup]:
+        """Of every guest; a storage that all nodes share is asked once."""
+        seen = await cluster.look(self.api)
+        names = {job.storage for job in self.wanted.jobs if job.storage is not None}
+        found: dict[str, Backup] = {}
+        for name in sorted(names):
+            stores = [one for one in seen.storages if one.name == name and one.active]
+            if not stores:
+                raise NotFound(f"there is no storage {name} for backups, or it is not active")
+            for store in stores[:1] if stores[0].shared else stores:
+                where = path("nodes", store.node, "storage", name, "content")
+                for row in await self.api.get(where, content="backup"):
+                    one = _backup(row, f"{store.node}/{name}")
+                    if one is not None:
+                        found.setdefault(one.id, one)  # it holds the guest's id and the time
+        return sorted(found.values(), key=lambda one: one.taken)
+
+    async def take(self, guest: Guest, job: BackupJob, tell: Tell) -> Sequence[Backup]:
+        """Has vzdump back it up, which also drops what the job no longer keeps."""
+        if job.storage is None:
+            raise DriverError(
+                f"the job {job.name} does not say where its backups go",
+                hint='add a job with "storage": "…" to `backups`',
+            )
+        now = await self.changing.own(guest.address)
+        before = await self._of(guest.address, job.storage)
+        params: dict[str, Any] = {"notes-template": job.notes} if job.notes else {}
+        if job.keep:
+            keep = ",".join(f"keep-{name}={count}" for name, count in job.keep.pairs())
+            params["prune-backups"] = keep
+        tell(f"vzdump to {job.storage}")
+        await self.api.run(
+            "POST",
+            path("nodes", now.node, "vzdump"),
+            tell,
+            _LIMIT_S,
+            vmid=str(guest.id),
+            storage=job.storage,
+            mode=job.mode,
+            compress=_COMPRESS[job.compress],
+            **params,
+        )
+        after = await self._of(guest.address, job.storage)
+        known = {one.id for one in before}
+        made = [one for one in after if one.id not in known]
+        if not made:
+            raise DriverError(f"{guest.address}: vzdump ended well, but no backup is there")
+        left = {one.id for one in after}
+        return [made[-1], *(one for one in before if one.id not in left)]
+
+    async def restore(self, backup: Backup, guest: Guest, spare: Address, tell: Tell) -> None:
+        """Restores a container. Raises `Unsupported` for a virtual machine."""
+        if guest.kind != "lxc":
+            raise Unsupported(
+                f"{guest.address}: a restored virtual machine can't be asked without a network",
+                hint="restore it by hand with another id, and look at it there",
+            )
+        seen = await cluster.look(self.api)
+        if await cluster.is_taken(self.api, spare):
+            raise Conflict(
+                f"the id {addresses.ident(spare)} is taken, by a guest out of sight",
+                hint="choose another `spare_id`",
+            )
+        node, _, storage = backup.place.partition("/")
+        node = self._node(guest, seen, node, storage)
+        config = _read(
+            str(
+                await self.api.get(path("nodes", node, "vzdump", "extractconfig"), volume=backup.id)
+            )
+        )
+        vmid = int(addresses.ident(spare))
+        tags = Tags(self.stack, complete=False, others=(f"{_SPARE}.{guest.id}",))
+        told = f"A restored backup of {guest.address}, which Phoenix checks and then removes."
+        tell(f"restoring {backup.id}")
+        await self.api.run(
+            "POST",
+            path("nodes", node, "lxc"),
+            tell,
+            _LIMIT_S,
+            vmid=vmid,
+            ostemplate=backup.id,
+            restore=True,
+            tags=tags.write(vmid),
+            description=Notes(told, stack=self.stack, making=True).write(vmid),
+            **_OFF,
+            **_cut_off(config),
+        )
+
+    async def start(self, guest: Guest, spare: Address, tell: Tell) -> None:
+        """Without waiting for an address: its cards are not plugged in."""
+        now = await self.guests.start(spare, tell)
+        await self.inside.ready(replace(guest, address=spare, nics=()), now, tell)
+
+    async def discard(self, spare: Address, tell: Tell) -> None:
+        """Removes it, if it is a spare one. A restore that is still under way is waited for."""
+        await self._settled(spare, tell)
+        try:
+            now = await self.changing.own(spare)
+        except NoGuest:
+            return
+        if not any(tag.startswith(f"{_SPARE}.") for tag in now.tags.others):
+            raise Conflict(f"{spare} is no restored backup: it is left alone")
+        tell(f"removing {spare}")
+        await self.guests.delete(spare, tell)
+
+    async def spares(self) -> Sequence[Address]:
+        """By their tags."""
+        seen = await cluster.look(self.api)
+        found = []
+        for one in seen.guests.values():
+            tags = Tags.read(one.tags, one.vmid)
+            is_spare = any(tag.startswith(f"{_SPARE}.") for tag in tags.others)
+            if is_spare and tags.stack == self.stack:
+                found.append(one.address)
+        return found
+
+    async def _settled(self, spare: Address, tell: Tell) -> None:
+        """A task goes on in Proxmox VE when whoever began it is interrupted."""
+        vmid = int(addresses.ident(spare))
+        listed = (await cluster.look(self.api)).at(vmid)
+        for task in await self.api.active(listed.node, vmid) if listed is not None else ():
+            tell(f"waiting for the end of {task}")
+            with contextlib.suppress(DriverError, TimedOut):  # what is there is looked at next
+                await self.api.wait(task.upid, tell, _LIMIT_S)
+
+    async def _of(self, guest: Address, storage: str) -> list[Backup]:
+        alone = replace(self, wanted=Wanted(jobs=(BackupJob("one", storage=storage),)))
+        return [one for one in await alone.listed() if one.guest == guest]
+
+    def _node(self, guest: Guest, seen: Cluster, node: str, storage: str) -> str:
+        """Where to restore: beside the guest where its backup can be read there."""
+        there = seen.guests.get(guest.address)
+        if there is not None and seen.storage(storage, there.node) is not None:
+            store = seen.storage(storage, there.node)
+            if store is not None and store.shared:
+                return there.node
+        return node
+
+
+def _backup(row: Mapping[str, Any], place: str) -> Backup | None:
+    """From a row of a storage's content; None where it is of no guest."""
+    if row.get("vmid") is None:
+        return None
+    volid = str(row["volid"])
+    is_machine = row.get("subtype") == "qemu" or "qemu" in volid or "backup/vm/" in volid
+    kind = addresses.vm if is_machine else addresses.lxc
+    return Backup(
+        id=volid,
+        guest=kind(int(row["vmid"])),
+        taken=datetime.fromtimestamp(int(row.get("ctime") or 0), UTC),
+        place=place,
+        size=int(row["size"]) if row.get("size") else None,
+        protected=str(row.get("protected", 0)) == "1",
+    )
+
+
+def _read(config: str) -> dict[str, str]:
+    """A guest's configuration file, without its snapshots, notes and raw lines of LXC."""
+    found: dict[str, str] = {}
+    for line in config.splitlines():
+        if line.startswith("["):
+            break
+        key, colon, value = line.partition(":")
+        if colon and not key.startswith(("#", "lxc.")):
+            found[key.strip()] = value.strip()
+    return found
+
+
+def _cut_off(config: Mapping[str, str]) -> dict[str, str]:
+    """Disks and cards of the restored guest. Folders of the node, which it shares, are left out."""
+    found: dict[str, str] = {}
+    for key, value in {"rootfs": config.get("rootfs", ""), **indexed(config, "mp")}.items():
+        parts = parse(value, "volume")
+        storage, colon, _ = parts.pop("volume", "").partition(":")
+        if not colon or value.startswith("/"):
+            continue
+        size = math.ceil(size_gb(parts.pop("size", None)) or 1)
+        found[key] = text({**parts, "volume": f"{storage}:{size}"}, "volume")
+    for key, value in indexed(config, "net").items():
+        card = parse(value)
+        card.pop("hwaddr", None)  # two with one address would take each other's packets
+        found[key] = text({**card, "link_down": "1"})
+    return found

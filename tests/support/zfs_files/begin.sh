@@ -1,0 +1,13 @@
+#!/bin/sh
+# Run in a mount namespace of its own: hides what ZFS, udev and modprobe keep on this machine, and
+# becomes the ZFS daemon. begin.sh FOLDER
+set -e
+mount --make-rprivate /
+mkdir -p /dev/disk /run/udev /run/zfs /run/lock /etc/modprobe.d /mnt
+for each in /dev/disk /run/udev /run/zfs /run/lock /etc/zfs /var/lib/zfs /etc/modprobe.d /mnt /sys/module; do
+    mount -t tmpfs tmpfs "$each"
+done
+mkdir -p /dev/disk/by-id /run/udev/data /sys/module/zfs/parameters
+echo 0 >/sys/module/zfs/parameters/zfs_arc_max
+touch "$1/ready"
+exec zfs-fuse --no-daemon
