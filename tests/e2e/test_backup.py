@@ -121,6 +121,15 @@ def test_a_restored_backup_answers_its_sql_check(stack: Stack) -> None:
     assert volumes(stack) == ["lxc-401-files"]
 
 
+@pytest.fixture(scope="module")
+def backed_up(stack: Stack) -> Stack:
+    """With at least one backup."""
+    if not stack.json("backup", "list")["backups"]:
+        stack.ok("backup", "run")
+        psql(stack, "update notes set title = 'changed'")
+    return stack
+
+
 def until(holds: Callable[[], bool]) -> None:
     for _ in range(600):
         if holds():
@@ -134,7 +143,9 @@ def running(stack: Stack) -> bool:
     return any(one["name"] == SPARE and one["status"] == "Running" for one in found)
 
 
-def test_ctrl_c_removes_the_spare_guest_and_kill_is_mended_by_the_next(stack: Stack) -> None:
+@pytest.mark.long
+def test_ctrl_c_removes_the_spare_guest_and_kill_is_mended_by_the_next(backed_up: Stack) -> None:
+    stack = backed_up
     work = stack.start("backup", "verify")
     until(lambda: running(stack))
     spare = lab.query(f"/1.0/instances/{SPARE}?project={stack.project}")
@@ -156,7 +167,9 @@ def test_ctrl_c_removes_the_spare_guest_and_kill_is_mended_by_the_next(stack: St
     assert instances(stack) == ["lxc-401"]
 
 
-def test_a_backup_that_lies_is_found_out(stack: Stack) -> None:
+@pytest.mark.long
+def test_a_backup_that_lies_is_found_out(backed_up: Stack) -> None:
+    stack = backed_up
     """Its check fails, and so does a file that is not as it was written."""
     stack.ok("backup", "run")  # the note is another one by now
     done = stack.run("backup", "verify")
@@ -173,7 +186,9 @@ def test_a_backup_that_lies_is_found_out(stack: Stack) -> None:
     assert instances(stack) == ["lxc-401"]
 
 
-def test_only_so_many_stay(stack: Stack) -> None:
+@pytest.mark.long
+def test_only_so_many_stay(backed_up: Stack) -> None:
+    stack = backed_up
     psql(stack, "update notes set title = 'kept'")
     stack.inside("db", "echo kept >/srv/files/note")
     before = [one["id"] for one in stack.json("backup", "list")["backups"]]
@@ -186,7 +201,9 @@ def test_only_so_many_stay(stack: Stack) -> None:
     assert subprocess.run(stack.argv("check"), check=False, capture_output=True).returncode == 1
 
 
-def test_a_guest_that_a_killed_backup_left_paused_goes_on(stack: Stack) -> None:
+@pytest.mark.long
+def test_a_guest_that_a_killed_backup_left_paused_goes_on(backed_up: Stack) -> None:
+    stack = backed_up
     lab.incus("pause", "--project", stack.project, "lxc-401")
     assert stack.changes("--target", "db") == [("lxc/401", "start", "live")]
     with stack.edit() as words:  # what its other checks ask for was changed above

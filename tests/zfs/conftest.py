@@ -21,8 +21,12 @@ class Host:
 
     node: zfs_lab.ZfsNode
     folder: Path
-    words: dict[str, Any] = field(default_factory=lambda: {"hypervisor": {"driver": "incus"}})
+    words: dict[str, Any] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Only one apply works on a stack: each test process has its own.
+        self.words["hypervisor"] = {"driver": "incus", "stack": self.node.folder.name}
 
     def pool(self, name: str, level: str, *disks: zfs_lab.LoopDisk) -> None:
         """Adds a pool to the files."""

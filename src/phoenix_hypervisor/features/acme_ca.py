@@ -48,6 +48,7 @@ class AcmeCa(Feature[AcmeCaOptions]):
 
     name = "acme_ca"
     options = AcmeCaOptions
+    units = (UNIT,)
 
     def flaws(self, options: AcmeCaOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
         """A guest whose address nobody knows, and ports that are taken."""

@@ -51,6 +51,7 @@ class Dnsmasq(Feature[DnsmasqOptions]):
 
     name = "dnsmasq"
     options = DnsmasqOptions
+    units = (text.UNIT,)
     host_turn = 60
 
     def for_host(self, desired: Desired) -> DnsmasqOptions | None:

@@ -62,6 +62,7 @@ class StepCa(Feature[StepCaOptions]):
 
     name = "step_ca"
     options = StepCaOptions
+    units = (UNIT,)
 
     def flaws(self, options: StepCaOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
         """A guest whose address nobody knows."""

@@ -17,7 +17,7 @@ from tests.support.host_machine import HostMachine
 
 from phoenix_hypervisor.model.desired import Mount
 
-pytestmark = pytest.mark.incus
+pytestmark = [pytest.mark.incus, pytest.mark.long]
 
 FILES = Path(__file__).parents[2] / "support" / "card_files"
 OLD, NEW, BAD = "570.86.15", "580.76.05", "590.1.1"

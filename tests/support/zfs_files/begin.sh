@@ -7,6 +7,12 @@ mkdir -p /dev/disk /run/udev /run/zfs /run/lock /etc/modprobe.d /mnt
 for each in /dev/disk /run/udev /run/zfs /run/lock /etc/zfs /var/lib/zfs /etc/modprobe.d /mnt /sys/module; do
     mount -t tmpfs tmpfs "$each"
 done
+# Pools are mounted below the root folder, which other nodes have too: who destroys a pool would
+# remove the folder that another's is mounted on.
+for each in /phxtq /phxtold /phxtother /phxtempty; do
+    mkdir -p "$each"
+    mount -t tmpfs tmpfs "$each"
+done
 mkdir -p /dev/disk/by-id /run/udev/data /sys/module/zfs/parameters
 echo 0 >/sys/module/zfs/parameters/zfs_arc_max
 touch "$1/ready"
