@@ -143,8 +143,8 @@ def started(folder: Path) -> Iterator[ZfsNode]:
             daemon.wait(20)
             _clear(lambda path: str(place) in path)
             if subprocess.run(["pgrep", "zfs-fuse"], capture_output=True, check=False).returncode:
-                for folder in Path("/").glob("phxt*"):  # empty ones, where pools were mounted
-                    folder.rmdir()
+                for empty in Path("/").glob("phxt*"):  # where pools were mounted
+                    empty.rmdir()
 
 
 def _wait(node: ZfsNode) -> None:
