@@ -116,6 +116,7 @@ def test_disks_with_anything_on_them_are_refused_and_not_written(
         label = f"{disk.path} ({disk.device}, 72 MiB, serial {disk.serial})"
         assert f"{pool}: {label} is not empty: {holds}" in said
         assert f"If all of it may be destroyed: --wipe-disks {disk.serial}" in said
+    assert said.count("`zpool import` on the node shows whose it is") == 1
     assert {disk: disk.digest() for disk in before} == before
     # Nor does the serial number of another disk help, of those that the files name.
     first, *others = held

@@ -26,7 +26,12 @@ from phoenix_hypervisor.history import origin
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.driver import BrokenOff, Driver, Held, Run, Tell
-from phoenix_hypervisor.model.errors import PhoenixError, SecretMissing, UsageError
+from phoenix_hypervisor.model.errors import (
+    PhoenixError,
+    SecretMissing,
+    SecretsUnreadable,
+    UsageError,
+)
 from phoenix_hypervisor.model.event import Emit, Event, EventKind, Failure, Report
 from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
@@ -270,8 +275,8 @@ class Session:
         """Where nothing real is made no value is needed: a rehearsal asks for none."""
         try:
             return self.secrets.digest(secret)
-        except SecretMissing:
-            if self.driver.has_inside:
+        except SecretMissing as error:
+            if self.driver.has_inside or isinstance(error, SecretsUnreadable):
                 raise
             return "no value yet"
 

@@ -119,10 +119,14 @@ class PythonApiService(Feature[PythonApiServiceOptions]):
     def leave_script(self) -> str:
         """The service is named by its options: it is told by the launcher that its unit starts."""
         return f"""\
+failed=0
 for unit in $(grep -ls -F {LAUNCHER} /etc/systemd/system/*.service); do
 name=$(basename "$unit" .service)
-systemctl disable --now --quiet "$name.socket" "$name.service"
+for each in "$name.socket" "$name.service"; do
+systemctl disable --now --quiet "$each" || failed=1
 done
+done
+exit $failed
 """
 
     def flaws(

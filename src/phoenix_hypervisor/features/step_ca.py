@@ -4,7 +4,9 @@ Facts are from smallstep.com/docs: the Debian repository, `step ca init`, and th
 it as a daemon (github.com/smallstep/certificates, systemd/step-ca.service).
 """
 
+import hashlib
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -17,7 +19,7 @@ from phoenix_hypervisor.features._guests import static_ip
 from phoenix_hypervisor.features._take import NewFile, take
 from phoenix_hypervisor.features._words import PlainHost, Port
 from phoenix_hypervisor.model.desired import Desired, Guest
-from phoenix_hypervisor.model.errors import ConfigError
+from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, Inside
 from phoenix_hypervisor.model.secret import Secret
 
@@ -148,6 +150,13 @@ def _password(wanted: str | None) -> None:
     from phoenix_hypervisor.features import _system
 
     if wanted is not None:
+        there = _system.ask(f"test -e {CONF} && sha256sum {PASSWORD} 2>/dev/null || true")
+        if there and there.split()[0] != hashlib.sha256(wanted.encode()).hexdigest():
+            raise ConfigureFailed(
+                f"the authority's keys are guarded by another password than `password` says, which "
+                f"stands in {PASSWORD}",
+                hint="`step crypto change-pass` changes it on both keys; then write it there too",
+            )
         _system.text_file(PASSWORD, wanted, mode="600", user=USER, group=USER)
     elif _system.ask(f"test -s {PASSWORD} && echo there || true") != "there":
         _system.run(
@@ -166,7 +175,7 @@ def sources(repository: str) -> str:
 
 def make(options: StepCaOptions, told: Mapping[str, Any]) -> str:
     """The shell script that makes the authority, all or nothing."""
-    dns = " ".join(f"--dns {name}" for name in told["names"])
+    dns = " ".join(f"--dns {shlex.quote(name)}" for name in told["names"])
     return f"""\
 set -e
 cd /
@@ -174,8 +183,9 @@ half() {{ rm -rf {HOME}/certs {HOME}/secrets {HOME}/config {HOME}/db {HOME}/temp
 half
 trap 'half' EXIT
 runuser -u {USER} -- env STEPPATH={HOME} HOME={HOME} step ca init \\
-    --deployment-type standalone --name '{told["title"]}' {dns} --address :{options.port} \\
-    --provisioner '{told["provisioner"]}' --acme \\
+    --deployment-type standalone --name {shlex.quote(told["title"])} {dns} \\
+    --address :{options.port} \\
+    --provisioner {shlex.quote(told["provisioner"])} --acme \\
     --password-file {PASSWORD} --provisioner-password-file {PASSWORD}
 trap - EXIT
 """

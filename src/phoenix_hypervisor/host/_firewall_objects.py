@@ -51,7 +51,7 @@ async def make_object(node: Node, task: Task, firewall: ClusterFirewall, stack: 
     comment = _rules.mark(stack)
     if kind(task.address) == "alias":
         address = next(one.address for one in firewall.aliases if one.name == name)
-        if is_new:
+        if is_new and not await _has(node, "aliases", "name", name):
             await node.send("POST", f"{_CLUSTER}/aliases", name=name, cidr=address, comment=comment)
         else:
             await node.send("PUT", f"{_CLUSTER}/aliases/{name}", cidr=address)

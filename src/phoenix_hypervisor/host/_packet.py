@@ -192,7 +192,10 @@ def _port_in(port: int, spec: str) -> bool:
 def _inside(address: str, spec: str) -> bool:
     low, dash, high = spec.partition("-")
     if dash:
-        first, last, one = ip_address(low), ip_address(high), ip_address(address)
+        try:
+            first, last, one = ip_address(low), ip_address(high), ip_address(address)
+        except ValueError:  # a name with a dash, of an alias that is not there
+            return False
         return one.version == first.version and int(first) <= int(one) <= int(last)
     network = _network(spec)
     return network is not None and _holds(network, address)

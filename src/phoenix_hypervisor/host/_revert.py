@@ -15,11 +15,11 @@ RELOAD_S = 30
 
 _REVERT = """cd {folder} || exit 1
 mv armed-{token} reverting-{token} 2>/dev/null || exit 0
-cp -p before-{token} /etc/network/.interfaces-{token} &&
-    mv /etc/network/.interfaces-{token} /etc/network/interfaces
+{{ cp -p before-{token} /etc/network/.interfaces-{token} &&
+    mv /etc/network/.interfaces-{token} /etc/network/interfaces; }} 2>>log-{token} || exit 1
 rm -f /etc/network/interfaces.new
 tries=0
-while ps -e -o args= 2>/dev/null | grep -q '[i]freload -a' && [ $tries -lt 10 ]; do
+while ps -e -o args= 2>/dev/null | grep -q '[i]freload -a' && [ $tries -lt 20 ]; do
     tries=$((tries + 1)) # the bad network is still being loaded, and only one can be at work
     sleep 1
 done
@@ -59,7 +59,7 @@ _DISARM = """cd {folder} || exit 1
 echo "SSH_CONNECTION=${{SSH_CONNECTION-}}"
 [ ! -e /etc/network/interfaces.new ] || exit {not_yet}
 sleep 1
-! ps -e -o args= 2>/dev/null | grep -q '[i]freload -a' || exit {not_yet}
+! ps -e -o args= 2>/dev/null | grep -qE '[i]freload -a|[U]PID:.*:srvreload:' || exit {not_yet}
 {proof}
 mv armed-{token} disarmed-{token} 2>/dev/null || exit {too_late}
 [ ! -d /run/systemd/system ] || systemctl stop phoenix-network-{token}.timer 2>/dev/null
@@ -97,8 +97,8 @@ def disarm(token: str, address: str | None, known: str) -> str:
     held = f"ip -o addr show to {address} | grep -q . || exit {NOT_YET}\n" if address else ""
     to = f"*' {address} '*" if address else "?*"
     proof = f"""{held}case "${{SSH_CONNECTION-}}" in
-'{known}') ping -c 1 -W 2 "$(ip route show default | sed -n 's/.* via \\([^ ]*\\).*/\\1/p;1q')" \\
-    >/dev/null 2>&1 || exit {NOT_YET} ;;
+'{known}') gateway=$(ip route show default | sed -n 's/.* via \\([^ ]*\\).*/\\1/p;1q')
+    [ -z "$gateway" ] || ping -c 1 -W 2 "$gateway" >/dev/null 2>&1 || exit {NOT_YET} ;;
 {to}) ;;
 *) exit {NOT_YET} ;;
 esac"""

@@ -106,11 +106,16 @@ async def write(node: Node, path: str, wanted: Sequence[HostRule], stack: str) -
     await _switch_on(node, path, before, accepting=False)
 
 
+def _may_accept(rule: Mapping[str, str]) -> bool:
+    """A group's own rules may."""
+    return rule["action"] == "ACCEPT" or rule.get("type") == "group"
+
+
 async def _switch_on(
     node: Node, path: str, order_now: Sequence[Slot | int], *, accepting: bool
 ) -> None:
     for position, slot in enumerate(order_now):
-        if isinstance(slot, Slot) and (slot.rule["action"] == "ACCEPT") == accepting:
+        if isinstance(slot, Slot) and _may_accept(slot.rule) == accepting:
             await _change(node, path, position, {**slot.rule, "enable": "0"}, enable="1")
 
 

@@ -38,7 +38,7 @@ class NetworkPart:
     """Bridges, VLAN interfaces and cards of one node, as one thing: `network/pve1`."""
 
     name = "network"
-    turn = 20
+    turn = 90
 
     async def look(self, node: Node, desired: Desired) -> Seen:
         """All interfaces, what waits to be activated, and where the operator comes in."""

@@ -35,8 +35,8 @@ mkdir -p /etc/modprobe.d
 touch {FILE}
 cp -p {FILE} {FILE}.phoenix
 if grep -qE '^[[:space:]]*options[[:space:]]+zfs[[:space:]].*zfs_arc_max=' {FILE}; then
-    sed -E "/^[[:space:]]*options[[:space:]]+zfs[[:space:]]/s/zfs_arc_max=[0-9]*/$line/g" {FILE} \\
-        >{FILE}.phoenix
+    sed -E "/^[[:space:]]*options[[:space:]]+zfs[[:space:]]/s/zfs_arc_max=[^[:space:]]*/$line/g" \\
+        {FILE} >{FILE}.phoenix
 else
     [ -z "$(tail -c 1 {FILE})" ] || echo >>{FILE}.phoenix
     echo "options zfs $line" >>{FILE}.phoenix
@@ -62,13 +62,13 @@ class _Arc:
             if key == "boot":
                 bytes_, _, file = value.partition(" ")
                 if file == FILE:
-                    fields["at boot"] = human(int(bytes_))
+                    fields["at boot"] = _shown(bytes_)
                 else:
-                    facts["elsewhere"] = f"{file} says {human(int(bytes_))}"
+                    facts["elsewhere"] = f"{file} says {_shown(bytes_)}"
             elif key == "image":
                 fields["initramfs"] = "current" if value == "new" else "made before"
             elif key == "now":
-                fields["now"] = "ZFS's own choice" if value == "0" else human(int(value))
+                fields["now"] = "ZFS's own choice" if value == "0" else _shown(value)
             elif key == "memory":
                 facts["memory"] = value
         return Seen({ARC: _fields(fields)} if fields else {}, facts=facts)
@@ -103,6 +103,14 @@ class _Arc:
         script = _WRITE.replace("@value", str(goal))
         said = await node.run(script, "sets ZFS's cache", timeout_s=_zfs.LONG_S)
         _zfs.done(said, "ZFS's cache could not be set")
+
+
+def _shown(value: str) -> str:
+    """As people read it; what is no number, as it stands there."""
+    try:
+        return human(int(value, 0))
+    except ValueError:
+        return value or "nothing"
 
 
 def _fields(told: dict[str, str]) -> Fields:

@@ -152,9 +152,11 @@ def _judge(disk: _disks.Disk, named: frozenset[str]) -> Iterable[str]:
             " number to name it by: empty it by hand, if that is what you want"
         )
     elif disk.holds and disk.serial not in named:
+        of_pool = any("zfs_member" in held for held in disk.holds)
+        kept = " `zpool import` on the node shows whose it is: import that pool, to keep it."
         yield (
-            f"{disk.path} ({disk.label}) is not empty: {', '.join(disk.holds)}. If all of it may"
-            f" be destroyed: --wipe-disks {disk.serial}"
+            f"{disk.path} ({disk.label}) is not empty: {', '.join(disk.holds)}.{kept * of_pool} If"
+            f" all of it may be destroyed: --wipe-disks {disk.serial}"
         )
 
 

@@ -79,12 +79,15 @@ class Inside:
 
 
 def _ending(units: Sequence[str]) -> str:
+    """Only units that are there: others are listed too, where one that is there names them."""
     patterns = shlex.join(units)
     return f"""\
-units=$({{ systemctl list-unit-files --no-legend --plain {patterns}
-systemctl list-units --all --no-legend --plain {patterns}; }} 2>/dev/null |
-awk '{{ print $1 }}' | grep -v '@\\.' | sort -u)
-[ -z "$units" ] || systemctl disable --now --quiet $units
+failed=0
+units=$({{ systemctl list-unit-files --no-legend --plain {patterns} | awk '{{ print $1 }}'
+systemctl list-units --all --no-legend --plain {patterns} | awk '$2 != "not-found" {{ print $1 }}'
+}} 2>/dev/null | grep -v '@\\.' | sort -u)
+for unit in $units; do systemctl disable --now --quiet "$unit" || failed=1; done
+exit $failed
 """
 
 

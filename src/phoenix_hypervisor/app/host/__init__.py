@@ -4,7 +4,7 @@ desired -> look (every part, and what is installed) -> decide -> plan -> apply -
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from phoenix_hypervisor.app.host import driver_upgrade, restart, software
@@ -21,6 +21,8 @@ from phoenix_hypervisor.model.node import Node
 from phoenix_hypervisor.model.plan import Plan
 
 _SOFTWARE_TURN = 50
+_ALONE_TURN = 90
+"""From here on a part waits for all others: it may cut off who is at work."""
 
 
 class HostWork:
@@ -40,15 +42,19 @@ class HostWork:
         looking = [self._decide(part, node) for part in parts()]
         found = await asyncio.gather(self._software.look(node, tell), *looking)
         installed, *decided = found
-        before = [one for part, one in zip(parts(), decided, strict=True) if _early(part)]
-        after = [one for part, one in zip(parts(), decided, strict=True) if not _early(part)]
+        by_turn = list(zip(parts(), decided, strict=True))
+        before = [one for part, one in by_turn if part.turn < _SOFTWARE_TURN]
+        after = [one for part, one in by_turn if _SOFTWARE_TURN <= part.turn < _ALONE_TURN]
         grounds = tuple(task.address for each in before for task in each.tasks)
         installed = replace(
             installed,
             tasks=tuple(replace(task, after=(*grounds, *task.after)) for task in installed.tasks),
         )
-        after = [_behind(each, installed) for each in after]
+        after = [_behind(each, [installed]) for each in after]
         everything = [*before, installed, *after]
+        for part, one in by_turn:
+            if part.turn >= _ALONE_TURN:
+                everything.append(_behind(one, everything))
         everything.append(await restart.decided(node, everything, self._choice))
         plan = make(self._session.desired.stack, self._session.driver.name, everything)
         plan = await driver_upgrade.with_guests(self._session, plan, restart.ADDRESS)
@@ -104,17 +110,13 @@ def outstanding(plan: Plan) -> Mapping[Address, str]:
     return {change.address: change.reason for change in plan.changes if not change.steps}
 
 
-def _behind(decided: Decided, installed: Decided) -> Decided:
-    """A late part's decisions, after what is installed: some of it is what they work with."""
-    before = tuple(task.address for task in installed.tasks)
+def _behind(decided: Decided, others: Sequence[Decided]) -> Decided:
+    """These decisions, after all of those."""
+    before = tuple(task.address for each in others for task in each.tasks)
     return replace(
         decided,
         tasks=tuple(replace(task, after=(*before, *task.after)) for task in decided.tasks),
     )
-
-
-def _early(part: Part) -> bool:
-    return part.turn < _SOFTWARE_TURN
 
 
 __all__ = ["Choice", "HostWork", "PhoenixError", "left_over", "outstanding"]

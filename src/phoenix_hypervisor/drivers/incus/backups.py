@@ -69,6 +69,7 @@ class Backups:
             "guest": guest.address,
             "name": guest.name,
             "stack": self._place.stack,
+            "job": job.name,
             "notes": job.notes or "",
         }
         try:
@@ -79,7 +80,12 @@ class Backups:
             raise DriverError(f"the backup of {guest.address} can't be written: {error}") from error
         finally:
             shutil.rmtree(part, ignore_errors=True)  # there only where it did not come to its end
-        own = [one for one in self._place.listed() if one.guest == guest.address]
+        # What another job took is for that one to keep or drop.
+        own = [
+            one
+            for one in self._place.listed()
+            if one.guest == guest.address and places.about(one).get("job") == job.name
+        ]
         gone = dropped(own, lambda one: one.taken, job.keep)
         for one in gone:
             tell(f"dropping the backup of {one.taken:%Y-%m-%d %H:%M} UTC")
@@ -151,7 +157,7 @@ class Backups:
         except NotFound:
             now = None
         if now is not None:
-            if not _is_spare(now):
+            if not self._is_spare(now):
                 raise Conflict(f"{spare} is no restored backup: it is left alone")
             tell(f"removing {spare}")
             await self._guests.delete(spare, tell, keep_volumes=False)
@@ -164,8 +170,19 @@ class Backups:
         except NotFound:
             return []  # the project is not there yet
         own = [one for one in found if one["config"].get(names.STACK) == self._place.stack]
-        spare = (names.address(one["name"]) for one in own if _is_spare(one))
+        spare = (names.address(one["name"]) for one in own if self._is_spare(one))
         return [one for one in spare if one is not None]
+
+    def _is_spare(self, one: Mapping[str, Any]) -> bool:
+        """By its mark. One that was being imported when its run was killed has none yet: it rests,
+        has an id for spare ones, and says the address of another. A copy made by hand is not that.
+        """
+        if names.SPARE in one["config"]:
+            return True
+        own, told = names.address(one["name"]), one["config"].get(names.ADDRESS, "")
+        if own is None or own == told or one["status"] != "Stopped":
+            return False
+        return int(addresses.ident(own)) >= self._place.spare_id
 
     async def _own(self, address: Address) -> Mapping[str, Any]:
         now: Mapping[str, Any] = await self._client.get(at("instances", names.instance(address)))
@@ -235,12 +252,6 @@ class Backups:
         finally:
             with contextlib.suppress(NotFound, Locked):  # where it is still being made
                 await self._client.send("DELETE", f"{where}/{name}", limit_s=_LIMIT_S)
-
-
-def _is_spare(one: Mapping[str, Any]) -> bool:
-    """One that was being imported when its run was killed still says the address of another."""
-    told: str = one["config"].get(names.ADDRESS, "")
-    return names.SPARE in one["config"] or names.instance(Address(told)) != one["name"]
 
 
 def _device_of(now: Mapping[str, Any], volume: str) -> str:

@@ -27,10 +27,11 @@ _PART = ".part"
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The folders of one stack's backups."""
+    """The folders of one stack's backups, and the first id of guests that they are tried in."""
 
     folder: str | None
     stack: str
+    spare_id: int
 
     @property
     def root(self) -> Path:
