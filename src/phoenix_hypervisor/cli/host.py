@@ -94,6 +94,8 @@ async def _apply(context: Context, wipe: list[str], *, reboot: bool, yes: bool) 
             options=Options(),
             verify=False,
         )
+        if status != 0 and (told := await work.start_stopped(_quiet)):
+            context.say(f"[yellow]stopped for the driver:[/] {escape(told)}")
         if status == 0 and found.changes:
             after = await work.plan(_quiet)
             still = left_over(after)

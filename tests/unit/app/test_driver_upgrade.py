@@ -9,7 +9,7 @@ from tests.unit.apply.nodes import Node, WithInside
 from tests.unit.host.rooted_node import RootedNode
 from tests.unit.plan.worlds import desired, plain
 
-from phoenix_hypervisor.app.host import Choice, HostWork, outstanding
+from phoenix_hypervisor.app.host import Choice, HostWork, driver_upgrade, outstanding
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.config.secrets import Secrets
 from phoenix_hypervisor.drivers.sim import SimDriver
@@ -200,3 +200,28 @@ async def test_an_ordinary_plan_tells_another_live_version(world: World) -> None
     plan, _ = await world.session(OLD).plan(Options())
     assert (plan.changes, plan.notes) == ((), ())
     assert world.node.asked == ["which version of NVIDIA's driver runs"]
+
+
+async def test_guests_stop_when_all_else_that_the_driver_waits_for_is_done(world: World) -> None:
+    plan = await world.plan(world.session(NEW))
+    exchange, *guests = plan.changes
+    first = replace(exchange.steps[0], after=("host/samba:make",))
+    alone = replace(plan, changes=(replace(exchange, steps=(first,)),))
+    bare = [
+        replace(one, steps=tuple(replace(step, after=()) for step in one.steps)) for one in guests
+    ]
+    woven = driver_upgrade.weave(alone, bare, RESTART)
+    for address in (lxc(101), lxc(102)):
+        assert _steps(woven, address)[0] == ("stop", ("host/samba:make",))
+    ((_, after),) = _steps(woven, DRIVER)
+    assert set(after) == {"host/samba:make", "lxc/101:stop", "lxc/102:stop"}
+
+
+async def test_guests_that_an_interruption_left_stopped_start_again(world: World) -> None:
+    session = world.session(NEW)
+    work = HostWork(session, Choice())
+    await work.plan(lambda _: None)
+    assert await work.start_stopped(lambda _: None) == ""
+    await session.driver.stop(lxc(101), lambda _: None)
+    assert await work.start_stopped(lambda _: None) == "lxc/101 run again"
+    assert (await world.states())[101] == "running"

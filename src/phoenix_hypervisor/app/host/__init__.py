@@ -61,6 +61,16 @@ class HostWork:
         self._stopped = driver_upgrade.stopped(plan, self._session.desired)
         return plan
 
+    async def start_stopped(self, tell: Tell) -> str:
+        """After an apply that failed or was interrupted: guests that it stopped for the driver, and
+        did not start, start again. Tells how that went; empty where there are none.
+        """
+        try:
+            left = await driver_upgrade.at_rest(self._stopped, self._session)
+        except PhoenixError as error:
+            return f"whether they run can't be seen: {error.message}"
+        return await driver_upgrade.start_again(left, self._session.driver, tell)
+
     async def _decide(self, part: Part, node: Node) -> Decided:
         desired = self._session.desired
         try:

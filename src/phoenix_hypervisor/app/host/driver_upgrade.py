@@ -83,7 +83,12 @@ def decide(
 
 
 def weave(plan: Plan, more: Sequence[Change], restart: Address) -> Plan:
-    """The plan with the guests around the exchange: all stop before it, and start after it."""
+    """The plan with the guests around the exchange: all stop before it, and start after it.
+
+    They stop when all that the exchange itself waits for is done, so that nothing else's failure
+    finds them stopped.
+    """
+    grounds = next(one.steps[0].after for one in plan.changes if one.address == ADDRESS)
     stops = tuple(step.id for change in more for step in change.steps if step.name == "stop")
     last = next(
         one.steps[-1].id
@@ -92,7 +97,7 @@ def weave(plan: Plan, more: Sequence[Change], restart: Address) -> Plan:
         if one.address == address and one.steps
     )
     changes = [_after(one, stops) if one.address == ADDRESS else one for one in plan.changes]
-    changes += (_behind(one, last) for one in more)
+    changes += (_behind(one, last, grounds) for one in more)
     return replace(
         plan,
         changes=tuple(changes),
@@ -105,10 +110,10 @@ def _after(change: Change, stops: Sequence[str]) -> Change:
     return replace(change, steps=(replace(first, after=(*first.after, *stops)), *rest))
 
 
-def _behind(change: Change, last: str) -> Change:
-    """All but its stopping waits for the driver."""
+def _behind(change: Change, last: str, grounds: Sequence[str]) -> Change:
+    """Its stopping waits for what the exchange waits for, all the rest for the exchange."""
     steps = tuple(
-        step if step.name == "stop" else replace(step, after=(*step.after, last))
+        replace(step, after=(*step.after, *(grounds if step.name == "stop" else (last,))))
         for step in change.steps
     )
     before = Address(last.rpartition(":")[0])
@@ -123,6 +128,13 @@ def stopped(plan: Plan, desired: Desired) -> list[Guest]:
 
 def _names(steps: Sequence[Step]) -> list[str]:
     return [step.name for step in steps]
+
+
+async def at_rest(guests: Sequence[Guest], session: Session) -> list[Guest]:
+    """Those that a run which did not come to its end has left stopped."""
+    seen = (await session.driver.observe(session.desired)).guests if guests else {}
+    there = [(guest, seen.get(guest.address)) for guest in guests]
+    return [guest for guest, now in there if now is not None and now.state == "stopped"]
 
 
 async def start_again(guests: Sequence[Guest], driver: Driver, tell: Tell) -> str:
