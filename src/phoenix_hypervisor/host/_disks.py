@@ -1,7 +1,7 @@
 """Disks: which one a name means, and whether it is empty. A disk that holds data is never written.
 
 Empty is what has no signature that wipefs(8) knows, no partition, nobody who uses it, and only
-zeros in its first and last MiB and in samples between them.
+zeros in its first 64 MiB, its last MiB and in samples between them.
 """
 
 import json
@@ -18,19 +18,20 @@ _PERL = r"""
 use Fcntl; my $dev = shift; my $f;
 if (sysopen($f, $dev, O_RDONLY|O_EXCL)) { close $f } else { print "\@busy $!\n" }
 sysopen($f, $dev, O_RDONLY) or do { print "\@unread $!\n"; exit };
-my $size = int sysseek($f, 0, 2); my $mib = 1 << 20; my %at = (0 => $mib);
+my $size = int sysseek($f, 0, 2); my $mib = 1 << 20; my %at = (0 => 64 * $mib);
 $at{$size > $mib ? $size - $mib : 0} = $mib;
-$at{4096 * int($size / 64 * $_ / 4096)} ||= 65536 for 1 .. 63;
+$at{4096 * int($size / 512 * $_ / 4096)} ||= 65536 for 1 .. 511;
 my $data = -1; $| = 1; pipe(my $r, my $w); my $pid = fork;
 if (!$pid) { close $w; open(STDIN, "<&", $r); print "\@print "; exec "sha256sum" }
 close $r;
 for my $at (sort { $a <=> $b } keys %at) {
-    sysseek($f, $at, 0); my $left = $at{$at};
+    sysseek($f, $at, 0); my $left = $at{$at}; my $here = $at;
     while ($left > 0) {
-        my $got = sysread($f, my $bytes, $left);
-        defined $got or do { print STDERR "$!\n"; $data = $at if $data < 0; last };
-        $got or last; $left -= $got; syswrite($w, $bytes);
-        $data = $at if $data < 0 && $bytes =~ /[^\0]/;
+        my $got = sysread($f, my $bytes, $left < $mib ? $left : $mib);
+        defined $got or do { print STDERR "$!\n"; $data = $here if $data < 0; last };
+        $got or last; syswrite($w, $bytes);
+        $data = $here if $data < 0 && $bytes =~ /[^\0]/;
+        $left -= $got; $here += $got;
     }
 }
 close $w; waitpid($pid, 0); print "\@data $data\n";
@@ -44,8 +45,8 @@ sub zeros {
     sysseek($f, $at, 0);
     while ($left > 0) { $left -= syswrite($f, "\0" x $left) || die "$!\n" }
 }
-zeros(0, $mib); zeros($size > $mib ? $size - $mib : 0, $mib);
-zeros(4096 * int($size / 64 * $_ / 4096), 65536) for 1 .. 63;
+zeros(0, 64 * $mib); zeros($size > $mib ? $size - $mib : 0, $mib);
+zeros(4096 * int($size / 512 * $_ / 4096), 65536) for 1 .. 511;
 close $f or die "$!\n";
 """
 _LOOK = """
