@@ -129,3 +129,16 @@ def test_a_property_is_set_as_it_is_and_never_runs_as_a_command(pool: Host) -> N
     assert pool.properties("phxtq/data")["com.example:note"] == odd.partition("=")[2]
     assert "ran" not in pool.node.run("ls /mnt")
     pool.settled()
+
+
+def test_a_folder_with_something_in_it_is_not_mounted_over(pool: Host) -> None:
+    pool.node.run("mkdir /mnt/full; echo dear >/mnt/full/letter")
+    pool.dataset("phxtq", "data", "mountpoint=/mnt/full")
+    done = pool.phoenix("apply", "--yes")
+    assert done.returncode == 1
+    assert "/mnt/full is not empty: a dataset that is mounted there would hide" in done.stderr
+    assert pool.node.run("cat /mnt/full/letter") == "dear\n"
+    assert "phxtq/data" not in pool.node.run("zfs list -H -o name")
+    pool.node.run("rm -r /mnt/full")
+    pool.apply()
+    pool.settled()

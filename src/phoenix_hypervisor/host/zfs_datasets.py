@@ -14,6 +14,7 @@ from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Action, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.driver import Tell
+from phoenix_hypervisor.model.errors import Conflict
 from phoenix_hypervisor.model.host.storage import Storage, ZfsDataset
 from phoenix_hypervisor.model.host.zfs_values import AT_CREATION, human, normal, shown
 from phoenix_hypervisor.model.node import Node
@@ -64,6 +65,7 @@ class _Datasets:
         there = task.address in (await self.look(node, desired)).things
         if task.action is Action.CREATE and not there:
             tell(f"makes {dataset.path}")
+            await _hides_nothing(node, dataset.properties.get("mountpoint"))
             options = [f"-o{name}={value}" for name, value in dataset.properties.items()]
             words = ["zfs", "create", "-p", *_apart(options), dataset.path]
             said = await node.run(shlex.join(words), "makes ZFS datasets", timeout_s=_zfs.LONG_S)
@@ -72,9 +74,25 @@ class _Datasets:
         for change in task.fields:
             value = f"{change.path}={dataset.properties[change.path]}"
             tell(f"sets {value}")
+            if change.path == "mountpoint":
+                await _hides_nothing(node, dataset.properties["mountpoint"])
             words = ["zfs", "set", value, dataset.path]
             said = await node.run(shlex.join(words), "sets ZFS properties", timeout_s=_zfs.LONG_S)
             _zfs.done(said, f"zfs set {value} {dataset.path} failed")
+
+
+async def _hides_nothing(node: Node, path: str | None) -> None:
+    """Raises `Conflict` where a dataset that is mounted at `path` would hide what is in there."""
+    if path is None or not path.startswith("/"):
+        return
+    quoted = shlex.quote(path)
+    script = f'[ -d {quoted} ] && [ -n "$(ls -A {quoted} | head -n 1)" ] && echo full; true'
+    said = await node.run(script, "looks at a mount point", timeout_s=_zfs.LOOK_S)
+    if said.out.strip():
+        raise Conflict(
+            f"{path} is not empty: a dataset that is mounted there would hide what is in it",
+            hint="move that away, or choose another mountpoint",
+        )
 
 
 def _apart(options: list[str]) -> list[str]:
