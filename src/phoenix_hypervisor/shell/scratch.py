@@ -10,6 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+_SHORT = "/tmp"  # noqa: S108 - folders in it are made as `mkdtemp` does
+_LONGEST = 50
+"""Bytes; a socket's path may have 107, and folders of random names come behind."""
 _TURN_S = 2.0
 _PAUSE_S = 0.02
 
@@ -26,9 +29,16 @@ def folder(prefix: str) -> Iterator[Path]:
         try:
             made = _within_ours(prefix, stack)
         except OSError:
-            made = Path(tempfile.mkdtemp(prefix=prefix))
+            made = Path(tempfile.mkdtemp(prefix=prefix, dir=_place()))
         stack.callback(shutil.rmtree, made, ignore_errors=True)
         yield made
+
+
+def _place() -> str:
+    """Where temporary files go; where that is too long for a socket's path (unix(7)), /tmp."""
+    usual = tempfile.gettempdir()
+    fits = len(os.fsencode(usual)) <= _LONGEST
+    return usual if fits or not os.access(_SHORT, os.W_OK) else _SHORT
 
 
 def _within_ours(prefix: str, stack: ExitStack) -> Path:
@@ -37,7 +47,7 @@ def _within_ours(prefix: str, stack: ExitStack) -> Path:
     Only who has the turn makes folders and looks for their locks, so that one without a lock can't
     be one that is just being made.
     """
-    parent = Path(tempfile.gettempdir()) / f"phx-{os.geteuid()}"
+    parent = Path(_place()) / f"phx-{os.geteuid()}"
     with ExitStack() as left, _turn(parent):
         for path in parent.glob(f"{prefix}*"):
             with suppress(OSError):  # it is used, or no folder

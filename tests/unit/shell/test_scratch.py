@@ -28,9 +28,10 @@ with scratch.folder("phx-") as made:
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="t-") as short:  # one of pytest's is too long
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        yield Path(short)
 
 
 @pytest.fixture
@@ -170,3 +171,14 @@ def runs(pid: int) -> bool:
         return file.read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_place_whose_name_is_too_long_for_sockets_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 60)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with scratch.folder("phx-test-") as made:
+        assert made.parts[:2] == ("/", "tmp")
+        assert list(long.iterdir()) == []
