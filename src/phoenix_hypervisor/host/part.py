@@ -25,12 +25,11 @@ class Wanted:
 class Seen:
     """What a look at the node found.
 
-    `things` are all that are there, also those that the files don't name; `unknown` maps what
-    could not be seen to the reason; `facts` are for the part's own decisions.
+    `things` are all that are there, also those that the files don't name; `facts` are for the
+    part's own decisions.
     """
 
     things: Mapping[Address, Fields] = field(default_factory=dict)
-    unknown: Mapping[Address, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -108,12 +107,10 @@ def differences(
 ) -> list[Task]:
     """The usual decisions: what is missing is created, what differs is updated live.
 
-    Only fields that are wanted are compared. What can't be seen is left alone.
+    Only fields that are wanted are compared.
     """
     tasks = []
     for thing in wanted:
-        if thing.address in seen.unknown:
-            continue
         there = seen.things.get(thing.address)
         before = there or {}
         changed = tuple(

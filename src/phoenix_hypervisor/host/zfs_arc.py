@@ -6,12 +6,11 @@ RAM disk where the root file system is on ZFS (the module is loaded from there).
 
 from phoenix_hypervisor.host import _zfs
 from phoenix_hypervisor.host.part import Choice, Decided, Seen, Task, Wanted, differences
-from phoenix_hypervisor.model.desired import Desired
+from phoenix_hypervisor.model.desired import Desired, Json
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.host.storage import ARC
 from phoenix_hypervisor.model.host.zfs_values import human
 from phoenix_hypervisor.model.node import Node
-from phoenix_hypervisor.model.observed import Fields
 
 FILE = "/etc/modprobe.d/zfs.conf"
 _NOW = "/sys/module/zfs/parameters/zfs_arc_max"
@@ -56,7 +55,7 @@ class _Arc:
         if desired.host.setup.storage.arc_max_bytes is None:
             return Seen()
         said = await node.run(_LOOK, "looks at ZFS's cache", timeout_s=_zfs.LOOK_S)
-        fields, facts = dict[str, str](), dict[str, str]()
+        fields, facts = dict[str, Json](), dict[str, str]()
         for line in said.out.splitlines():
             key, _, value = line.partition(" ")
             if key == "boot":
@@ -71,7 +70,7 @@ class _Arc:
                 fields["now"] = "ZFS's own choice" if value == "0" else _shown(value)
             elif key == "memory":
                 facts["memory"] = value
-        return Seen({ARC: _fields(fields)} if fields else {}, facts=facts)
+        return Seen({ARC: fields} if fields else {}, facts=facts)
 
     def decide(self, desired: Desired, seen: Seen, choice: Choice) -> Decided:
         """Where either differs, both are set."""
@@ -83,7 +82,7 @@ class _Arc:
             why = f"{human(goal)} for ZFS's cache are not less than the host's {human(memory)}"
             return Decided(refusals=(f"{ARC}: {why}, and ZFS would ignore them",))
         there = seen.things.get(ARC, {})
-        wanted: dict[str, str] = {"at boot": human(goal)}
+        wanted: dict[str, Json] = {"at boot": human(goal)}
         if "now" in there:
             wanted["now"] = human(goal)
         if "initramfs" in there:
@@ -93,7 +92,7 @@ class _Arc:
             notes.append(f"{ARC}: ZFS's kernel module is not loaded: it holds from its start on")
         if "elsewhere" in seen.facts:
             notes.append(f"{ARC}: also {seen.facts['elsewhere']}, which may win at the next start")
-        things = [Wanted(ARC, _fields(wanted))]
+        things = [Wanted(ARC, wanted)]
         return Decided(tuple(differences(things, seen, reason="nothing is set")), (), tuple(notes))
 
     async def make(self, node: Node, task: Task, desired: Desired, tell: Tell) -> None:
@@ -111,10 +110,6 @@ def _shown(value: str) -> str:
         return human(int(value, 0))
     except ValueError:
         return value or "nothing"
-
-
-def _fields(told: dict[str, str]) -> Fields:
-    return dict(told)
 
 
 PART = _Arc()

@@ -129,4 +129,4 @@ def _behind(decided: Decided, others: Sequence[Decided]) -> Decided:
     )
 
 
-__all__ = ["Choice", "HostWork", "PhoenixError", "left_over", "outstanding"]
+__all__ = ["Choice", "HostWork", "left_over", "outstanding"]

@@ -35,9 +35,10 @@ async def decided(node: Node, found: Sequence[Decided], choice: Choice) -> Decid
     if not reasons:
         return Decided()
     told = f"the node restarts, with all guests: {'; '.join(dict.fromkeys(reasons))}"
+    here = choice.reboot and await _is_here(node)
     if not choice.reboot:
         told = f"{WITHOUT_LEAVE}: {told}"
-    elif await _is_here(node):
+    elif here:
         told = f"restart it yourself, since Phoenix runs on it, and then run this again: {told}"
     task = Task(
         ADDRESS,
@@ -47,7 +48,7 @@ async def decided(node: Node, found: Sequence[Decided], choice: Choice) -> Decid
         Impact.RESTART,
         tuple(task.address for each in found for task in each.tasks if not task.left_out),
         _ESTIMATE_S,
-        left_out=not told.startswith("the node"),
+        left_out=here or not choice.reboot,
     )
     return Decided((task,))
 

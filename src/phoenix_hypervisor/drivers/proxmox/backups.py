@@ -35,12 +35,11 @@ from phoenix_hypervisor.model.errors import (
     TimedOut,
     Unsupported,
 )
-from phoenix_hypervisor.model.host.backups import BackupJob
+from phoenix_hypervisor.model.host.backups import COMPRESS, BackupJob
 from phoenix_hypervisor.model.host.backups import Backups as Wanted
 
 _LIMIT_S = 12 * 3600.0
 _SPARE = "phoenix-spare"
-_COMPRESS = {"zstd": "zstd", "gzip": "gzip", "lzo": "lzo", "none": "0"}
 _OFF = {"onboot": False, "protection": False}
 
 
@@ -83,8 +82,7 @@ class Backups:
         before = await self._of(guest.address, job.storage)
         params: dict[str, Any] = {"notes-template": job.notes} if job.notes else {}
         if job.keep:
-            keep = ",".join(f"keep-{name}={count}" for name, count in job.keep.pairs())
-            params["prune-backups"] = keep
+            params["prune-backups"] = job.keep.pruning()
         tell(f"vzdump to {job.storage}")
         await self.api.run(
             "POST",
@@ -94,7 +92,7 @@ class Backups:
             vmid=str(guest.id),
             storage=job.storage,
             mode=job.mode,
-            compress=_COMPRESS[job.compress],
+            compress=COMPRESS[job.compress],
             **params,
         )
         after = await self._of(guest.address, job.storage)

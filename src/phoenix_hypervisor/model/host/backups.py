@@ -10,6 +10,8 @@ from phoenix_hypervisor.model.address import Address
 Mode = Literal["snapshot", "suspend", "stop"]
 Compress = Literal["zstd", "gzip", "lzo", "none"]
 T = TypeVar("T")
+COMPRESS: dict[str, str] = {"zstd": "zstd", "gzip": "gzip", "lzo": "lzo", "none": "0"}
+"""As vzdump(1) calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,10 @@ class Keep:
         """Those that are given, as `("daily", 7)`."""
         told = [(one.name, getattr(self, one.name)) for one in fields(self)]
         return [(name, count) for name, count in told if count is not None]
+
+    def pruning(self) -> str:
+        """As Proxmox VE writes it: `keep-last=3,keep-daily=7`."""
+        return ",".join(f"keep-{name}={count}" for name, count in self.pairs())
 
 
 @dataclass(frozen=True, slots=True)
