@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from phoenix_hypervisor.drivers.incus import images, names
+from phoenix_hypervisor.drivers.incus import images, machine, names
 from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.drivers.incus.look import instances, ip_addresses
 from phoenix_hypervisor.drivers.incus.resources import Resources
@@ -22,7 +22,6 @@ from phoenix_hypervisor.model.inventory import (
     Node,
 )
 
-_MIB = 1024**2
 _GIB = 1024**3
 _UNWRITTEN = "only guests of Proxmox VE can be written as files: those here are made from files"
 Row = Mapping[str, Any]
@@ -31,10 +30,9 @@ Row = Mapping[str, Any]
 async def take(client: Client, resources: Resources, kept: images.Images) -> Inventory:
     """One look at all of it."""
     notes: list[str] = []
-    guests, there, machine, server, pools, aliases = await asyncio.gather(
+    guests, there, server, pools, aliases = await asyncio.gather(
         instances(client),
         resources.observe(),
-        client.get("/1.0/resources", project=None),
         client.get("/1.0", project=None),
         client.listed("/1.0/storage-pools", project=None),
         kept.aliases(),
@@ -48,9 +46,9 @@ async def take(client: Client, resources: Resources, kept: images.Images) -> Inv
             Node(
                 name=name,
                 version=f"Incus {environment.get('server_version', '')}".strip(),
-                cores=machine["cpu"]["total"],
-                memory_mb=machine["memory"]["total"] // _MIB,
-                used_memory_mb=machine["memory"].get("used", 0) // _MIB or None,
+                cores=machine.cores(),
+                memory_mb=machine.memory_mb(),
+                used_memory_mb=machine.used_memory_mb(),
             ),
         ),
         guests=tuple(_guest(one) for one in sorted(guests, key=lambda one: str(one["name"]))),

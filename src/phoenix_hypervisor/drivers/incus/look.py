@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
-from phoenix_hypervisor.drivers.incus import instance, names
+from phoenix_hypervisor.drivers.incus import instance, machine, names
 from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.drivers.incus.resources import Resources
 from phoenix_hypervisor.model.desired import Capacity, Desired
@@ -20,9 +20,7 @@ _PAUSE_S = 0.3
 
 async def observe(client: Client, resources: Resources, desired: Desired) -> Observed:
     """Guests of the project, pools, bridges, capacity and routes."""
-    guests, found, machine = await asyncio.gather(
-        instances(client), resources.observe(), client.get("/1.0/resources", project=None)
-    )
+    guests, found = await asyncio.gather(instances(client), resources.observe())
     named = {names.instance(address) for address in desired.guests}
     whole = [one for one in guests if _is_whole(one, desired.stack, one["name"] in named)]
     sizes = await _volume_sizes(client, whole)
@@ -30,11 +28,7 @@ async def observe(client: Client, resources: Resources, desired: Desired) -> Obs
     return Observed(
         guests={one.address: one for one in seen if one is not None},
         resources=found,
-        capacity=Capacity(
-            memory_mb=machine["memory"]["total"] // 1024**2,
-            cores=machine["cpu"]["total"],
-            storage_gb=None,
-        ),
+        capacity=Capacity(machine.memory_mb(), machine.cores(), storage_gb=None),
         routes=tuple(routes()),
     )
 

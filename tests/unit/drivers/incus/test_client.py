@@ -120,7 +120,7 @@ async def test_a_read_names_its_project(tmp_path: Path) -> None:
             "recursion": "2",
         }
         assert await client.get("/1.0/networks", project="default") == {"project": "default"}
-        assert await client.get("/1.0/resources", project=None) == {}
+        assert await client.get("/1.0", project=None) == {}
 
 
 async def test_a_refusal_is_an_error_of_ours(tmp_path: Path) -> None:
