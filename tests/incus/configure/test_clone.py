@@ -78,7 +78,7 @@ def test_a_clone_beside_its_source_and_then_stopped(
 
     begun = time.monotonic()
     first, second = asyncio.run(both())
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 25, "a step waited for a time limit"
     assert (first.ran, first.renewed) == (("second",), False)
     assert (second.ran, second.renewed) == (("probe", "second"), True)
 

@@ -100,7 +100,9 @@ async def test_cancelled_it_leaves_no_process_and_no_thread(tmp_path: Path) -> N
     assert not runs(int(mark.read_text()))
     assert open_files() <= files
     await asyncio.get_running_loop().shutdown_default_executor()
-    assert threading.active_count() <= threads
+    async with asyncio.timeout(10):  # its own threads are not waited for
+        while threading.active_count() > threads:
+            await asyncio.sleep(0.01)
 
 
 async def test_shells_are_kept_and_closed() -> None:
