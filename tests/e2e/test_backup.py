@@ -151,6 +151,7 @@ def test_ctrl_c_removes_the_spare_guest_and_kill_is_mended_by_the_next(backed_up
     spare = lab.query(f"/1.0/instances/{SPARE}?project={stack.project}")
     assert spare["devices"]["eth0"] == {"name": "eth0", "nictype": "p2p", "type": "nic"}
     assert spare["devices"]["volume-files"]["source"] == f"{SPARE}-files"
+    assert set(spare["devices"]) == {"root", "eth0", "volume-files"}
     work.send_signal(signal.SIGINT)
     work.communicate(timeout=120)
     assert work.returncode == 130
@@ -211,3 +212,89 @@ def test_a_guest_that_a_killed_backup_left_paused_goes_on(backed_up: Stack) -> N
     stack.ok("apply", "--yes")
     assert original(stack)["status"] == "Running"
     assert psql(stack, QUERY) == "kept"
+
+
+ODD = {
+    "boot.autostart": "true",
+    "snapshots.schedule": "@daily",
+    "user.user-data": "#cloud-config",
+    "environment.ROLE": "shop",
+    "raw.lxc": "lxc.environment=TWO=2\nlxc.mount.entry=/srv srv/raw none bind,create=dir 0 0\n",
+}
+
+
+@pytest.fixture
+def odd(backed_up: Stack, tmp_path: Path) -> Iterator[Stack]:
+    """The guest with all kinds of ways to its host and to data, and a backup of that."""
+    stack = backed_up
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    own = ("--project", stack.project)
+    lab.incus("storage", "volume", "create", *own, stack.project, "theirs")
+    before = original(stack)["config"]
+    device = ("config", "device", "add", *own, "lxc-401")
+    listen = f"unix:{tmp_path}/proxy.sock"
+    lab.incus(*device, "way", "proxy", f"listen={listen}", "connect=tcp:127.0.0.1:5432")
+    lab.incus(*device, "zero", "unix-char", "source=/dev/zero", "path=/dev/theirs")
+    lab.incus(*device, "folder", "disk", f"source={theirs}", "path=/srv/theirs")
+    lab.incus(*device, "mount-own", "disk", f"source={theirs}", "path=/srv/own")
+    lab.incus(*device, "more", "disk", f"pool={stack.project}", "source=theirs", "path=/srv/more")
+    where = f"/1.0/instances/lxc-401?project={stack.project}"
+    lab.incus("query", "-X", "PATCH", "--wait", where, "-d", json.dumps({"config": ODD}))
+    with stack.edit() as words:
+        words["lxc_configs"]["401"]["checks"] = [
+            {"command": {"name": "alone", "command": "! ls -d /srv/own/x /dev/theirs /srv/raw"}}
+        ]
+    stack.ok("backup", "run", "db")
+    yield stack
+    for name in ("way", "zero", "folder", "mount-own", "more"):
+        lab.incus("config", "device", "remove", *own, "lxc-401", name)
+    lab.incus("storage", "volume", "delete", *own, stack.project, "theirs")
+    back = {key: before.get(key, "") for key in ODD}
+    lab.incus("query", "-X", "PATCH", "--wait", where, "-d", json.dumps({"config": back}))
+
+
+@pytest.mark.long
+def test_a_restored_guest_has_no_way_out_and_nothing_of_the_original(odd: Stack) -> None:
+    stack = odd
+    work = stack.start("backup", "verify")
+    until(lambda: running(stack))
+    spare = lab.query(f"/1.0/instances/{SPARE}?project={stack.project}")
+    told, _ = work.communicate(timeout=120)
+    assert work.returncode == 0, told
+    assert {name: one["type"] for name, one in spare["expanded_devices"].items()} == {
+        "root": "disk",
+        "eth0": "nic",
+        "volume-files": "disk",
+    }
+    config = spare["config"]
+    assert config["raw.lxc"] == "lxc.environment=TWO=2\n"
+    assert (config["environment.ROLE"], config["boot.autostart"]) == ("shop", "false")
+    assert {"snapshots.schedule", "user.user-data"} & set(config) == set()
+    words = told.replace("\n", " ")
+    for gone in ("folder (disk)", "more (disk)", "mount-own (disk)", "way (proxy)",
+                 "zero (unix-char)", "lxc.mount.entry", "snapshots.schedule"):  # fmt: skip
+        assert gone in words
+    assert volumes(stack) == ["lxc-401-files", "theirs"]
+    assert original(stack)["devices"].keys() >= {"way", "zero", "folder", "mount-own", "more"}
+
+
+@pytest.mark.long
+def test_volumes_that_a_killed_run_restored_are_removed_and_no_others(backed_up: Stack) -> None:
+    """As they are right after their import, when they still say the original's address."""
+    stack = backed_up
+    with stack.edit() as words:
+        words["lxc_configs"]["401"]["checks"] = []
+    stack.ok("backup", "run")
+    own = ("--project", stack.project)
+    for name in (f"{SPARE}-files", "lxc-401-copy"):
+        lab.incus("storage", "volume", "copy", *own, f"{stack.project}/lxc-401-files",
+                  f"{stack.project}/{name}")  # fmt: skip
+    lab.incus("storage", "volume", "create", *own, stack.project, f"{SPARE}-somebody-s")
+    try:
+        _, proof = verdict(stack)
+        assert (proof["ok"], proof["problem"]) == (True, "")
+        assert volumes(stack) == ["lxc-401-copy", "lxc-401-files", f"{SPARE}-somebody-s"]
+    finally:
+        for name in ("lxc-401-copy", f"{SPARE}-somebody-s"):
+            lab.incus("storage", "volume", "delete", *own, stack.project, name)

@@ -8,18 +8,26 @@ configuration.
 Source: PVE::API2::Backup, PVE::API2::VZDump, PVE::LXC::Create (restore_configuration).
 """
 
+import asyncio
 import re
 import time
 from typing import Any
 
 from tests.fakepve.rules import StrictPve
 
-from fakepve.lxc import mount_type, parse_mount  # type: ignore[import-not-found]
+from fakepve.lxc import mount_type, parse_mount, parse_size  # type: ignore[import-not-found]
 from fakepve.model import PveError, TaskError  # type: ignore[import-not-found]
+from fakepve.qemu import (  # type: ignore[import-not-found]
+    is_cdrom,
+    join_drive,
+    split_drive,
+    with_mac,
+)
 
 Values = dict[str, Any]
 
 _MOUNT = re.compile(r"rootfs|mp\d+")
+_DRIVE = re.compile(r"(scsi|virtio|sata|ide|efidisk|tpmstate)\d+")
 _VZDUMP_S = 2.0
 _NEVER = ("digest", "lock", "snapshots", "parent", "template")
 
@@ -34,6 +42,11 @@ class KeptBackups(StrictPve):
         """The configuration in each backup, by its volume."""
         self.clock_s = 0
         """Added to the time, so that tests need not wait for another second."""
+        self.passwords: dict[str, str] = {}
+        """Of storages, as `/etc/pve/priv/storage` keeps them."""
+        self.merging: dict[int, Values] = {}
+        """What restores under way take over from their backup, by the new guest's id."""
+        self.commands: dict[int, Any] = {}
 
     def _routes_backups(self) -> list[Any]:
         return [
@@ -155,7 +168,82 @@ class KeptBackups(StrictPve):
         lines = [f"{key}: {value}" for key, value in sorted(config.items()) if key not in _NEVER]
         return "\n".join(["#notes of the guest", *lines, "lxc.idmap: u 0 100000 65536"]) + "\n"
 
+    # -- backup servers ---------------------------------------------------------------------
+
+    async def _sc_create(self, v: Values, user: str) -> Values:
+        made: Values = await super()._sc_create(v, user)
+        self._keep_password(v)
+        return made
+
+    async def _sc_update(self, v: Values, user: str) -> Values:
+        changed: Values = await super()._sc_update(v, user)
+        self._keep_password(v)
+        return changed
+
+    def _keep_password(self, v: Values) -> None:
+        if "password" in v:
+            self.passwords[v["storage"]] = v["password"]
+
     # -- restore ----------------------------------------------------------------------------
+
+    async def task(
+        self, node: str, ttype: str, tid: Any, user: str, body: Any, **options: Any
+    ) -> str:
+        """A restored guest has what it was backed up with at the end of its task."""
+
+        async def whole() -> Any:
+            ended = await body()
+            self.guest(tid).config.update(self.merging.pop(tid, {}))
+            return ended
+
+        if tid not in self.merging:
+            return str(await super().task(node, ttype, tid, user, body, **options))
+        kind = "qmrestore" if ttype == "qmcreate" else ttype
+        return str(await super().task(node, kind, tid, user, whole, **options))
+
+    async def _qm_create(self, v: Values, user: str) -> str:
+        """PVE::QemuServer (restore_update_config_line, restore_merge_config)."""
+        if not v.get("archive"):
+            return str(await super()._qm_create(v, user))
+        config = self.archives.get(v["archive"])
+        if config is None:
+            raise PveError(500, f"volume '{v['archive']}' does not exist\n")
+        given = {key: value for key, value in v.items() if key not in {"archive", "unique"}}
+        merged: Values = {}
+        for key, value in config.items():
+            volume, props = split_drive(str(value)) if _DRIVE.fullmatch(key) else ("", {})
+            is_in_it = props.get("backup") != "0" and not is_cdrom(volume, props)
+            if ":" in volume and is_in_it:
+                size = int(parse_size(props.pop("size")) / 1024**3) or 1
+                given[key] = join_drive(f"{volume.partition(':')[0]}:{size}", props)
+            elif key not in {*given, *_NEVER}:
+                merged[key] = with_mac(value, fresh=True) if key.startswith("net") else value
+        self.merging[int(v["vmid"])] = merged
+        return str(await super()._qm_create(given, user))
+
+    # -- the guest agent --------------------------------------------------------------------
+
+    async def _agent_call(self, match: Any, values: Values) -> Any:
+        """Commands run, on this machine, as long as the agent of the machine is there."""
+        command = match.template.rpartition("/")[2]
+        if command == "exec-status" and values["pid"] in self.commands:
+            process = self.commands[values["pid"]]
+            if process.returncode is None:
+                return {"exited": 0}
+            out, err = await process.communicate()
+            ended = {"exited": 1, "exitcode": process.returncode}
+            return {**ended, "out-data": out.decode(), "err-data": err.decode()}
+        answer = await super()._agent_call(match, values)
+        if command == "exec":
+            pipe = asyncio.subprocess.PIPE
+            process = await asyncio.create_subprocess_exec(
+                *values["command"], stdin=pipe, stdout=pipe, stderr=pipe
+            )
+            assert process.stdin is not None
+            process.stdin.write(values.get("input-data", "").encode())
+            process.stdin.close()
+            self.commands[answer["pid"]] = process
+        return answer
 
     async def _lxc_create(self, user: str, v: Values) -> str:
         if not v.get("restore"):
@@ -174,9 +262,15 @@ class KeptBackups(StrictPve):
                         )
                 elif is_mount:
                     given[key] = value
-        for key, value in config.items():
-            if not _MOUNT.fullmatch(key) and key not in (*_NEVER, "lxc"):
-                given.setdefault(key, value)
+        given.setdefault("unprivileged", config.get("unprivileged", 0))
+        # What is merged from the backup is asked no privileges: hooks and devices come along. Raw
+        # options of LXC only do for root@pam himself.
+        never = {*given, *_NEVER} | ({"lxc"} if user != "root@pam" else set())
+        self.merging[int(v["vmid"])] = {
+            key: value
+            for key, value in config.items()
+            if not _MOUNT.fullmatch(key) and key not in never
+        }
         # There is no content to read: the storage has the volume by its name.
         return str(await super()._lxc_create(user, given))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""The containers' files, as pmxcfs shows them: a folder kept in step with the double's state.
+"""The containers' files and storages' passwords, as pmxcfs shows them, kept as the double's state.
 
 What the API changed is in the files when its answer is out; what somebody wrote into a file, or
 took out of it, is in the state before the next request. Only the current configuration is in a
@@ -19,7 +19,7 @@ Config = dict[str, Any]
 
 
 class Files:
-    """`folder`/nodes/NODE/lxc/ID.conf for each container."""
+    """`folder`/nodes/NODE/lxc/ID.conf for each container, and priv/storage/NAME.pw."""
 
     def __init__(self, pve: Any, folder: Path) -> None:
         self._pve = pve
@@ -48,6 +48,14 @@ class Files:
         for file in self._written.keys() - there.keys():
             file.unlink(missing_ok=True)
         self._written = there
+        self._write_passwords()
+
+    def _write_passwords(self) -> None:
+        """As PVE::Storage::PBSPlugin keeps them."""
+        folder = self._nodes.parent / "priv" / "storage"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, password in self._pve.passwords.items():
+            (folder / f"{name}.pw").write_text(f"{password}\n")
 
     def _file(self, ct: Any) -> Path:
         return self._nodes / str(ct.node) / "lxc" / f"{ct.vmid}.conf"

@@ -75,8 +75,10 @@ async def test_an_address_that_moves_within_reach_is_followed(node: PlayedNode) 
     assert task.impact is Impact.RESTART
     assert f"over vmbr0 ({node.host})" in task.reason
     assert f"goes on to {node.net}.3" in task.reason
-    await _make(node, desired)
-    node.host = f"{node.net}.3"
+    told = await _make(node, desired)
+    assert node.host == f"{node.net}.3"
+    assert f"is reached on {node.net}.3 now" in told[-1]
+    assert PART.decide(desired, await PART.look(node, desired), Choice()).tasks == ()
     time.sleep(_SECONDS)  # noqa: ASYNC251
     said = await node.anew("ip -br addr", "look", address=None, timeout_s=5)
     assert f"{node.net}.3/24" in said.out
@@ -125,6 +127,44 @@ async def test_what_others_left_waiting_is_refused_and_shown(node: PlayedNode) -
     decided = PART.decide(desired, await PART.look(node, desired), Choice())
     assert decided.tasks == ()
     assert "+iface vmbr7 inet manual" in decided.refusals[0]
+
+
+async def test_what_cannot_be_staged_leaves_nothing_waiting_and_nothing_armed(
+    node: PlayedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desired = _desired(_bridge(node, comment="new"), HostInterface("vmbr9", address="10.99.9.1/24"))
+    task, send = await _task(node, desired), node.send
+
+    async def fails(method: str, path: str, /, **told: object) -> object:
+        if method == "POST":
+            assert "armed" in node.inside("ls /var/lib/phoenix/network")
+            raise DriverError("the disk is full")
+        return await send(method, path, **told)
+
+    monkeypatch.setattr(node, "send", fails)
+    with pytest.raises(DriverError, match="the disk is full"):
+        await PART.make(node, task, desired, lambda _: None)
+    assert node.writes == ["PUT /nodes/pve1/network/vmbr0", "DELETE /nodes/pve1/network"]
+    assert node.inside("ls /var/lib/phoenix/network; ls /etc/network | grep new || true") == ""
+
+
+async def test_what_the_node_refuses_to_activate_is_told_at_once(
+    node: PlayedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Proxmox VE does without its own ifupdown2."""
+    desired = _desired(_bridge(node, comment="new"))
+    task, send, begun = await _task(node, desired), node.send, time.monotonic()
+
+    async def refuses(method: str, path: str, /, **told: object) -> object:
+        if (method, path) == ("PUT", "/nodes/pve1/network"):
+            raise DriverError("you need ifupdown2")
+        return await send(method, path, **told)
+
+    monkeypatch.setattr(node, "send", refuses)
+    with pytest.raises(DriverError, match=r"refused to activate.* as before: you need ifupdown2"):
+        await PART.make(node, task, desired, lambda _: None)
+    assert time.monotonic() - begun < _SECONDS / 2
+    assert node.inside("ls /var/lib/phoenix/network; ls /etc/network | grep new || true") == ""
 
 
 async def test_two_changes_at_once_and_a_world_that_moved_are_refused(node: PlayedNode) -> None:

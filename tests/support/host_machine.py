@@ -20,23 +20,34 @@ class HostMachine:
     folder: Path
     words: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    shell: str = "sh"
+    """What becomes the root shell there."""
 
     def phoenix(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Runs a command over the folder as it is now."""
+        begun = self.begin(*words)
+        try:
+            out, err = begun.communicate(timeout=420)
+        except subprocess.TimeoutExpired:
+            begun.kill()
+            raise
+        return subprocess.CompletedProcess(words, begun.returncode, out, err)
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Starts a command, which goes on beside the test."""
         self.folder.mkdir(exist_ok=True)
         project = self.bench.corner.name
         told = {"hypervisor": {"driver": "incus", "stack": project, "project": project}}
         (self.folder / HYPERVISOR).write_text(json.dumps(told | self.words))
         instance = f"lxc-{self.bench.guests[self.name].id}"
-        shell = f"incus exec --project {project} {instance} -T -- sh"
-        return subprocess.run(
+        shell = f"incus exec --project {project} {instance} -T -- {self.shell}"
+        return subprocess.Popen(
             [str(PHOENIX), "--dir", str(self.folder), *words],
             env=os.environ | self.secrets | {"PHOENIX_NODE_SHELL": shell},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=420,
-            check=False,
         )
 
     def plan(self) -> dict[str, Any]:

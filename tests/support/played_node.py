@@ -57,6 +57,12 @@ class PlayedNode:
         finally:
             ends[1].close()
 
+    def moved(self, old: str, new: str) -> None:
+        """Takes the new address for all that follows."""
+        assert self.host == old
+        self.host = new
+        self._kept.clear()
+
     async def get(self, path: str, /, **query: Any) -> Any:
         """A read of the API."""
         return await self.send("GET", path, **query)

@@ -1,6 +1,6 @@
 """Backups: takes them by hand, lists them, and proves them by a restored guest that answers."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from phoenix_hypervisor import observe
@@ -8,11 +8,11 @@ from phoenix_hypervisor.app import hiding
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.backup import Backup, BackupStore
-from phoenix_hypervisor.model.check import Check, Outcome
+from phoenix_hypervisor.model.backup import Backup, BackupStore, RunInside
+from phoenix_hypervisor.model.check import OUTPUT_LIMIT, Check, Outcome, Said
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import PhoenixError, UsageError
+from phoenix_hypervisor.model.errors import CheckFailed, PhoenixError, UsageError
 from phoenix_hypervisor.model.host.backups import BackupJob
 from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.verify import run as verify
@@ -20,6 +20,7 @@ from phoenix_hypervisor.verify.place import GuestPlace
 
 _BY_HAND = BackupJob("by-hand")
 _ELSEWHERE = "it asks another machine"
+_NO_AGENT = "without a guest agent (`agent`) there is no way into it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,12 @@ async def run(
     observed = await observe.observe(session.desired, session.driver)
     for job, guests in work:
         for guest in guests:
+            if why := observed.unknown.get(guest.address):
+                yield Made(guest, job.name, failed=PhoenixError(f"it can't be seen: {why}"))
+                continue
             if guest.address not in observed.guests and len(guests) > 1:
-                continue  # not made yet: `phoenix plan` tells
+                tell(f"{guest.address}: it is not made yet: nothing to back up")
+                continue
             tell(f"{guest.address}: backing it up")
             try:
                 new, *gone = await store.take(guest, job, _of(guest.address, tell))
@@ -136,7 +141,7 @@ async def _prove(
             told(f"restoring the backup of {guest.address} of {backup.taken:%Y-%m-%d %H:%M} UTC")
             await store.restore(backup, guest, spare, told)
             await store.start(guest, spare, told)
-            found = await _ask(session, found, spare, told)
+            found = await _ask(session, store, found, spare, told)
         except PhoenixError as error:
             found = replace(found, failed=error)
     finally:
@@ -149,11 +154,41 @@ async def _prove(
     return found
 
 
-async def _ask(session: Session, proof: Proof, spare: Address, tell: Tell) -> Proof:
+@dataclass(frozen=True, slots=True)
+class _ByAgent:
+    """A spare guest as checks see it that has no way in but one for scripts."""
+
+    run: RunInside
+    lookup: Callable[[str], str]
+
+    @property
+    def address(self) -> str:
+        raise CheckFailed("it is cut off, so that it has no address")
+
+    async def inside(
+        self, script: str, timeout_s: float, stdin: bytes = b"", *, keep: int = OUTPUT_LIMIT
+    ) -> Said:
+        said = await self.run(script, timeout_s, stdin)
+        return Said(said.status, _ends(said.out, keep), _ends(said.err, keep))
+
+
+def _ends(text: str, keep: int) -> str:
+    return text if len(text) <= keep else text[: keep // 2] + text[-(keep // 2) :]
+
+
+async def _ask(
+    session: Session, store: BackupStore, proof: Proof, spare: Address, tell: Tell
+) -> Proof:
     asked, left_out = _inside(proof.guest, session)
     driver, lookup = session.driver, session.secrets.lookup
-    async with GuestPlace(driver, spare, lookup, run=session.run_id) as place:
-        answers = await verify.settle(asked, place, tell)
+    if proof.guest.kind == "vm" and not proof.guest.agent:
+        left_out += [(check, _NO_AGENT) for check in asked]
+        answers: verify.Answers = []
+    elif (by_agent := store.inside_of(spare)) is not None:
+        answers = await verify.settle(asked, _ByAgent(by_agent, lookup), tell)
+    else:
+        async with GuestPlace(driver, spare, lookup, run=session.run_id) as place:
+            answers = await verify.settle(asked, place, tell)
     hide = session.hiding(proof.guest.address)
     hidden = tuple((check, hiding.outcome(outcome, hide)) for check, outcome in answers)
     return replace(proof, answers=hidden, left_out=tuple(left_out))

@@ -217,11 +217,14 @@ class Session:
         return found
 
     @asynccontextmanager
-    async def hold(self, command: str) -> AsyncIterator[None]:
-        """Keeps other applies away from the stack, and learns which were killed. `StackBusy`."""
-        run = Run(self.run_id, origin.user(), command)
+    async def hold(self, command: str, *, cuts: bool = False) -> AsyncIterator[Run]:
+        """Keeps other applies away from the stack, and learns which were killed. `StackBusy`.
+
+        `cuts`: as `Run` has it.
+        """
+        run = Run(self.run_id, origin.user(), command, cuts)
         async with self.driver.hold(self.desired.stack, run) as self.held:
-            yield
+            yield run
 
     def resolve(self, words: Sequence[str]) -> frozenset[Address]:
         """Addresses, ids or names of the files' guests. Raises `UsageError` with what is there."""

@@ -45,7 +45,7 @@ def list_(ctx: typer.Context, guests: Guests = None) -> None:
 
 @backup.command("verify", epilog="Examples: phoenix backup verify · phoenix backup verify db")
 def verify(ctx: typer.Context, guests: Guests = None) -> None:
-    """Restores the newest backup as a spare guest without a network, asks its checks, removes it.
+    """Restores the newest backup as a spare guest that is cut off, asks its checks, removes it.
 
     The guest itself is not touched. Exits with 1 if a backup did not prove itself.
     """

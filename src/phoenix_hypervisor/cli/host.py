@@ -72,13 +72,13 @@ async def _plan(context: Context, wipe: list[str], *, reboot: bool) -> int:
 
 
 async def _apply(context: Context, wipe: list[str], *, reboot: bool, yes: bool) -> int:
-    from phoenix_hypervisor.app.host import Choice, HostWork, left_over, outstanding
+    from phoenix_hypervisor.app.host import Choice, HostWork, hold, left_over, outstanding
     from phoenix_hypervisor.cli._carry_out import carry_out
     from phoenix_hypervisor.cli.apply import refuse
     from phoenix_hypervisor.model.observed import Observed
     from phoenix_hypervisor.plan.options import Options
 
-    async with context.session() as session, session.hold("phoenix host apply"):
+    async with context.session() as session, hold(session, "phoenix host apply"):
         context.warnings(session.warnings)
         work = HostWork(session, Choice(frozenset(wipe), reboot))
         found = await work.plan(_quiet)
@@ -94,7 +94,9 @@ async def _apply(context: Context, wipe: list[str], *, reboot: bool, yes: bool) 
             options=Options(),
             verify=False,
         )
-        if status != 0 and (told := await work.start_stopped(_quiet)):
+        if status != 0 and (
+            told := await work.start_stopped(lambda words: context.say(escape(words)))
+        ):
             context.say(f"[yellow]stopped for the driver:[/] {escape(told)}")
         if status == 0 and found.changes:
             after = await work.plan(_quiet)

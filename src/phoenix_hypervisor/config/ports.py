@@ -12,7 +12,11 @@ Taken = tuple[str, Listen, Pointer]
 
 
 def collisions(entry: AnyEntry, taken: list[Taken]) -> Iterator[tuple[str, Flaw]]:
-    """For each port that an earlier one has: the feature that takes it too, and the flaw there."""
+    """For each port that an earlier one has: the feature that takes it too, and the flaw there.
+
+    One that listens at several addresses is told once.
+    """
+    told = set[tuple[str, Flaw]]()
     for index, (feature, listen, _) in enumerate(taken):
         earlier = next((one for one in taken[:index] if listen.collides(one[1])), None)
         if earlier is None:
@@ -24,4 +28,7 @@ def collisions(entry: AnyEntry, taken: list[Taken]) -> Iterator[tuple[str, Flaw]
             f"port {shown} for {listen.what or feature} is taken already in {entry.label}: "
             f"{first.what or other} has it {line}"
         )
-        yield feature, Flaw(message, listen.at, hint="give one of them another port")
+        found = feature, Flaw(message, listen.at, hint="give one of them another port")
+        if found not in told:
+            told.add(found)
+            yield found

@@ -129,7 +129,7 @@ def _take(path: Path, stack: str) -> int:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             try:
-                raise busy(stack, _read(fd)) from None
+                raise busy(f"stack {stack}", _read(fd)) from None
             finally:
                 os.close(fd)
         if _is_file(fd, path):
@@ -212,10 +212,10 @@ def _read(fd: int) -> Mapping[str, object]:
     return {}
 
 
-def busy(stack: str, holder: Mapping[str, object]) -> StackBusy:
-    """The error for the second one, from what the holder wrote."""
+def busy(what: str, holder: Mapping[str, object]) -> StackBusy:
+    """The error for the second one, from what the holder of `what` (such as `stack shop`) wrote."""
     hint = "wait until it has ended, then run this again"
-    said = f"another apply works on stack {stack}"
+    said = f"another apply works on {what}"
     if who := _who(holder):
         ago = max(0, round(time.time() - float(str(holder["since"]))))
         said += f": {who}, {ago} s ago"

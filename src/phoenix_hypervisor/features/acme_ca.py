@@ -14,6 +14,7 @@ from phoenix_hypervisor.features._words import HostName, Port
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigError
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, Inside
+from phoenix_hypervisor.model.listen import Listen
 
 USER = "phoenix-ca"
 HOME = "/var/lib/phoenix-ca"
@@ -50,17 +51,12 @@ class AcmeCa(Feature[AcmeCaOptions]):
     units = (UNIT,)
 
     def flaws(self, options: AcmeCaOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
-        """A guest whose address nobody knows, and ports that are taken."""
-        found = []
+        """A guest whose address nobody knows."""
         try:
             static_ip(guest, "others ask it for certificates")
         except ConfigError as error:
-            found.append(Flaw(error.message))
-        if options.port == 80:  # noqa: PLR2004 - http's own
-            found.append(Flaw("port 80 is where the root is handed out", ("port",)))
-        if any(use.name == "nginx" for use in guest.features):
-            found.append(Flaw("acme_ca and nginx both want port 80: give acme_ca its own guest"))
-        return found
+            return [Flaw(error.message)]
+        return ()
 
     def inputs(self, options: AcmeCaOptions, guest: Guest, desired: Desired) -> Mapping[str, Any]:
         """Its address, and the names that it issues certificates for, with their addresses."""
@@ -77,6 +73,10 @@ class AcmeCa(Feature[AcmeCaOptions]):
             ),
             "hosts": client_hosts(guest, desired),
         }
+
+    def listens(self, options: AcmeCaOptions, guest: Guest, desired: Desired) -> Sequence[Listen]:
+        """The root's certificate over HTTP, and ACME."""
+        return (Listen(80, what="acme_ca's root certificate"), Listen(options.port, ("port",)))
 
     def checks(self, options: AcmeCaOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
         """It tells what it can do."""

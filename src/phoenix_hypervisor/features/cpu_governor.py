@@ -4,11 +4,13 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from phoenix_hypervisor.features._engine_units import NOTE
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
 
 UNIT = "phoenix-cpu-governor.service"
+UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 _PLACE = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq"
 
 
@@ -27,6 +29,7 @@ class CpuGovernor(Feature[CpuGovernorOptions]):
     host_only = True
     options = CpuGovernorOptions
     units = (UNIT,)
+    host_files = (UNIT_FILE,)
 
     def for_host(self, desired: Desired) -> CpuGovernorOptions | None:
         """From `system.cpu_governor` of the hypervisor file."""
@@ -40,7 +43,7 @@ class CpuGovernor(Feature[CpuGovernorOptions]):
         known = _system.ask(f"cat {_PLACE}/scaling_available_governors 2>/dev/null || true")
         refuse(options.governor, known)
         now = set(_system.ask(f"cat {_PLACE}/scaling_governor 2>/dev/null || true").split())
-        new = _system.text_file(f"/etc/systemd/system/{UNIT}", unit(options.governor))
+        new = _system.text_file(UNIT_FILE, unit(options.governor))
         _system.service(UNIT, units=new, restart=new or now != {options.governor})
 
 
@@ -62,7 +65,7 @@ def refuse(governor: str, known: str) -> None:
 def unit(governor: str) -> str:
     """The unit's text."""
     return f"""\
-[Unit]
+{NOTE}[Unit]
 Description=CPU governor {governor}, chosen by Phoenix
 
 [Service]

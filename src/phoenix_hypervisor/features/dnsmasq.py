@@ -14,6 +14,7 @@ from phoenix_hypervisor.features._words import AddressOf, HostName, PlainHost, P
 from phoenix_hypervisor.features.nginx import NginxOptions, served_hosts
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, Inside
+from phoenix_hypervisor.model.listen import Listen
 
 Ip = IPv4Address | IPv6Address
 Lines = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
@@ -52,6 +53,7 @@ class Dnsmasq(Feature[DnsmasqOptions]):
     name = "dnsmasq"
     options = DnsmasqOptions
     units = (text.UNIT,)
+    host_files = (text.CONF, text.HOSTS, text.UNIT_FILE)
     host_turn = 60
 
     def for_host(self, desired: Desired) -> DnsmasqOptions | None:
@@ -80,6 +82,14 @@ class Dnsmasq(Feature[DnsmasqOptions]):
             "upstream": _upstream(options, guest, desired),
             "records": {name: list(found) for name, found in _records(options, desired).items()},
         }
+
+    def listens(self, options: DnsmasqOptions, guest: Guest, desired: Desired) -> Sequence[Listen]:
+        """Its port at each of its addresses, over UDP and TCP."""
+        return [
+            Listen(options.port, ("port",), address=address, protocol=protocol)
+            for address in _listen(options, guest)
+            for protocol in ("tcp", "udp")
+        ]
 
     def checks(self, options: DnsmasqOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
         """It takes questions over TCP too (RFC 7766)."""

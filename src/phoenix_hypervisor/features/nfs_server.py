@@ -49,6 +49,7 @@ class NfsServer(Feature[NfsServerOptions]):
     name = "nfs_server"
     options = NfsServerOptions
     units = ("nfs-server.service",)
+    host_files = (EXPORTS,)
 
     def flaws(self, options: NfsServerOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
         """An unprivileged container, which may not use the kernel's server."""
@@ -75,6 +76,15 @@ class NfsServer(Feature[NfsServerOptions]):
             if export.clients
         ]
         return NfsServerOptions.model_validate({"exports": exports}) if exports else None
+
+    def leave_host_script(self) -> str:
+        """The server goes on where it serves exports that others made."""
+        return f"""\
+rm -f {EXPORTS}
+command -v exportfs >/dev/null || exit 0
+exportfs -ra || exit 1
+[ -z "$(exportfs -s)" ] || exit 0
+{self.leave_script()}"""
 
     def deploy(self, options: NfsServerOptions, inside: Inside) -> None:
         """Folders, exports if exportfs takes them, then the server."""

@@ -68,6 +68,7 @@ class Samba(Feature[SambaOptions]):
     name = "samba"
     options = SambaOptions
     units = ("smbd.service",)
+    host_files = (CONF,)
     sets = ("users/*/password",)
 
     def flaws(self, options: SambaOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:

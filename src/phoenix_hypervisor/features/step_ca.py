@@ -21,6 +21,7 @@ from phoenix_hypervisor.features._words import PlainHost, Port
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, Inside
+from phoenix_hypervisor.model.listen import Listen
 from phoenix_hypervisor.model.secret import Secret
 
 HOME = "/etc/step-ca"
@@ -84,6 +85,10 @@ class StepCa(Feature[StepCaOptions]):
             "names": [address, *dict.fromkeys(name for name in more if name)],
             "hosts": client_hosts(guest, desired),
         }
+
+    def listens(self, options: StepCaOptions, guest: Guest, desired: Desired) -> Sequence[Listen]:
+        """ACME's port."""
+        return (Listen(options.port, ("port",)),)
 
     def checks(self, options: StepCaOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
         """Its own health answer, and the ACME directory."""

@@ -47,6 +47,7 @@ class UnattendedUpgrades(Feature[UnattendedUpgradesOptions]):
 
     name = "unattended_upgrades"
     options = UnattendedUpgradesOptions
+    host_files = (CONF,)
 
     def for_host(self, desired: Desired) -> UnattendedUpgradesOptions | None:
         """From `system.security_updates` of the hypervisor file."""

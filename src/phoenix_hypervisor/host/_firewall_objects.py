@@ -1,6 +1,6 @@
 """Aliases, IP sets and security groups: what rules name. None of them is ever removed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any, cast
 from urllib.parse import quote
@@ -26,7 +26,7 @@ def objects(firewall: ClusterFirewall, seen: Seen, stack: str) -> list[Task]:
         if there is None or _plain(there) != _plain(alias.address):
             field = FieldChange("address", there, alias.address)
             tasks.append(_task(f"alias/{alias.name}", there is None, (field,)))
-    grounds = tuple(task.address for task in tasks)
+    grounds = _new(tasks)
     ipsets = cast("Mapping[str, list[str]]", seen.facts.get("ipsets") or {})
     for ipset in firewall.ipsets:
         has, wanted = ipsets.get(ipset.name), sorted(map(_plain, ipset.entries))
@@ -34,7 +34,7 @@ def objects(firewall: ClusterFirewall, seen: Seen, stack: str) -> list[Task]:
             before: Json = None if has is None else ", ".join(has)
             field = FieldChange("entries", before, ", ".join(ipset.entries))
             tasks.append(_task(f"ipset/{ipset.name}", has is None, (field,), grounds))
-    grounds = tuple(task.address for task in tasks)
+    grounds = _new(tasks)
     groups = cast("Mapping[str, list[dict[str, Any]]]", seen.facts.get("groups") or {})
     for group in firewall.groups:
         rows = groups.get(group.name)
@@ -43,6 +43,11 @@ def objects(firewall: ClusterFirewall, seen: Seen, stack: str) -> list[Task]:
         if found or rows is None:
             tasks.append(_task(f"group/{group.name}", rows is None, found, grounds))
     return tasks
+
+
+def _new(tasks: Sequence[Task]) -> tuple[Address, ...]:
+    """What has to be there before it can be named."""
+    return tuple(task.address for task in tasks if task.action is Action.CREATE)
 
 
 async def make_object(node: Node, task: Task, firewall: ClusterFirewall, stack: str) -> None:
@@ -54,7 +59,9 @@ async def make_object(node: Node, task: Task, firewall: ClusterFirewall, stack: 
         if is_new and not await _has(node, "aliases", "name", name):
             await node.send("POST", f"{_CLUSTER}/aliases", name=name, cidr=address, comment=comment)
         else:
-            await node.send("PUT", f"{_CLUSTER}/aliases/{name}", cidr=address)
+            at = f"{_CLUSTER}/aliases/{name}"
+            told = (await node.get(at)).get("comment")  # a write that names none removes it
+            await node.send("PUT", at, cidr=address, **({"comment": told} if told else {}))
     elif kind(task.address) == "ipset":
         if is_new and not await _has(node, "ipset", "name", name):
             await node.send("POST", f"{_CLUSTER}/ipset", name=name, comment=comment)
@@ -87,19 +94,31 @@ def unknown_names(firewall: ClusterFirewall, seen: Seen) -> Iterator[str]:
                 yield f"firewall: the alias {name} is neither declared nor there"
 
 
-async def _fill(node: Node, path: str, entries: tuple[str, ...]) -> None:
-    """New entries first, so that nobody is left out for a moment."""
-    there = {_of_row(row): str(row["cidr"]) for row in await node.get(path)}
+def filling(there: Sequence[str], entries: Sequence[str]) -> Iterator[tuple[bool, str]]:
+    """The entries to add (True) and to remove, in order: new ones first, unless one is turned."""
+    has = {_plain(entry): entry for entry in there}
     wanted = {_plain(entry): entry for entry in entries}
-    turned = {key.lstrip("!") for key in there} & {key.lstrip("!") for key in wanted}
-    for key in [key for key in there if key not in wanted and key.lstrip("!") in turned]:
-        await node.send("DELETE", f"{path}/{quote(there.pop(key), safe='')}")
-    for key, entry in wanted.items():
-        if key not in there:
+    turned = {key.lstrip("!") for key in has} & {key.lstrip("!") for key in wanted}
+    first = [key for key in has if key not in wanted and key.lstrip("!") in turned]
+    yield from ((False, has[key]) for key in first)
+    yield from ((True, entry) for key, entry in wanted.items() if key not in has)
+    gone = [key for key in has if key not in wanted and key not in first]
+    yield from ((False, has[key]) for key in gone)
+
+
+def entry_of(row: Mapping[str, Any]) -> str:
+    """An entry of the API as the files write it, with `!` where it is left out."""
+    left_out = str(row.get("nomatch") or "0") != "0"
+    return ("!" if left_out else "") + str(row["cidr"])
+
+
+async def _fill(node: Node, path: str, entries: tuple[str, ...]) -> None:
+    for is_new, entry in filling([entry_of(row) for row in await node.get(path)], entries):
+        cidr = entry.removeprefix("!")
+        if is_new:
             left_out = {"nomatch": "1"} if entry.startswith("!") else {}
-            await node.send("POST", path, cidr=entry.removeprefix("!"), **left_out)
-    for key, cidr in there.items():
-        if key not in wanted:
+            await node.send("POST", path, cidr=cidr, **left_out)
+        else:
             await node.send("DELETE", f"{path}/{quote(cidr, safe='')}")
 
 
@@ -116,11 +135,6 @@ def _task(
     action = Action.CREATE if is_new else Action.UPDATE
     reason = "it is not there" if is_new else "it is not as the files say"
     return Task(Address(address), action, fields, reason, after=after)
-
-
-def _of_row(row: Mapping[str, Any]) -> str:
-    left_out = str(row.get("nomatch") or "0") != "0"
-    return ("!" if left_out else "") + _plain(str(row["cidr"]))
 
 
 def _plain(entry: str) -> str:

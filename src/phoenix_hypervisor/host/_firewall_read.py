@@ -3,20 +3,23 @@
 Source: the Proxmox VE API documentation, /cluster/firewall and /nodes/{node}/firewall.
 """
 
+import asyncio
 import re
 from typing import Any
 
 from phoenix_hypervisor.host import _operator
+from phoenix_hypervisor.host._firewall_objects import entry_of
 from phoenix_hypervisor.host.part import Seen
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Json
+from phoenix_hypervisor.model.errors import PhoenixError
 from phoenix_hypervisor.model.node import Node
 
 _LOCAL = re.compile(r"using (?:detected|user defined) local_network: (\S+)")
 
 
 async def read(node: Node) -> Seen:
-    """Options, rules, aliases, IP sets and groups; the node's subnet; the operator's ways in."""
+    """Options, rules, aliases, IP sets, groups; the node's subnet; ways in; the other nodes."""
     here, there = f"/nodes/{node.name}/firewall", "/cluster/firewall"
     options, own = await node.get(f"{there}/options"), await node.get(f"{here}/options")
     aliases: dict[str, Json] = {
@@ -25,7 +28,7 @@ async def read(node: Node) -> Seen:
     ipsets: dict[str, Json] = {}
     for one in await node.get(f"{there}/ipset"):
         name = str(one["name"])
-        entries: list[Json] = [_entry(row) for row in await node.get(f"{there}/ipset/{name}")]
+        entries: list[Json] = [entry_of(row) for row in await node.get(f"{there}/ipset/{name}")]
         ipsets[name] = entries
     groups: dict[str, Json] = {}
     for one in await node.get(f"{there}/groups"):
@@ -50,10 +53,29 @@ async def read(node: Node) -> Seen:
             "groups": groups,
             "local_network": found[1] if found else "",
             "mine": [one.as_json() for one in mine],
+            **await _others(node),
         },
     )
 
 
-def _entry(row: dict[str, Any]) -> str:
-    left_out = str(row.get("nomatch") or "0") != "0"
-    return ("!" if left_out else "") + str(row["cidr"])
+async def _others(node: Node) -> dict[str, Any]:
+    """The cluster's other nodes: what is their own, and why that of some can't be read."""
+    rows = [row for row in await node.get("/cluster/status") if row.get("type") == "node"]
+    others = [row for row in rows if row["name"] != node.name]
+    asked = (_own(node, str(row["name"])) for row in others)
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    read, unread = {}, {}
+    for row, one in zip(others, found, strict=True):
+        if isinstance(one, PhoenixError):
+            unread[str(row["name"])] = one.message
+        elif isinstance(one, BaseException):
+            raise one
+        else:
+            read[str(row["name"])] = {**one, "address": str(row.get("ip") or "")}
+    return {"others": read, "unread": unread}
+
+
+async def _own(node: Node, name: str) -> dict[str, Any]:
+    options = await node.get(f"/nodes/{name}/firewall/options")
+    rules = list(await node.get(f"/nodes/{name}/firewall/rules"))
+    return {"enabled": str(options.get("enable", 1)) != "0", "rules": rules}

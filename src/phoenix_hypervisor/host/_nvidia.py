@@ -13,6 +13,8 @@ KEEP = "/var/lib/phoenix/nvidia"
 BLACKLIST = "/etc/modprobe.d/phoenix-nvidia.conf"
 MODULES = "/etc/modules-load.d/phoenix-nvidia.conf"
 UNIT = "/etc/systemd/system/phoenix-nvidia.service"
+BEFORE = f"{KEEP}/before"
+"""The version that an exchange began with, as long as it has not ended well."""
 _LOG = "/var/log/nvidia-installer.log"
 _QUERY = "nvidia-smi --query-gpu=name,driver_version --format=csv,noheader"
 
@@ -154,7 +156,7 @@ serves() {{
 """
 
 EXCHANGE = f"""\
-version=$1 modules=$2 restart=$3 cards=$4
+version=$1 old=$2 modules=$3 restart=$4 cards=$5
 cd /
 {SERVES}
 unload() {{
@@ -180,7 +182,9 @@ install() {{
     ldconfig
     rm -rf $parts
 }}
-old=$(modinfo -F version nvidia 2>/dev/null)
+if [ -n "$old" ]; then
+    echo "$old" > {BEFORE}.new && mv {BEFORE}.new {BEFORE} || exit 6
+fi
 if [ "$restart" = no ]; then
     unload || {{
         modprobe nvidia
@@ -193,25 +197,26 @@ if [ "$restart" = no ]; then
         exit 6
     }}
 fi
-if install "$version"; then
-    [ "$restart" = yes ] && exit 0
-    serves "$version" && exit 0
+if install "$version" && {{ [ "$restart" = yes ] || serves "$version"; }}; then
+    rm -f {BEFORE}
+    exit 0
 fi
 echo "NVIDIA's driver $version does not serve." >&2
 if [ -z "$old" ] || [ "$old" = "$version" ]; then exit 7; fi
 echo "Going back to $old." >&2
 if [ -e "{KEEP}/$old.run" ] && unload && install "$old" && serves "$old"; then
+    rm -f {BEFORE}
     echo "The old driver $old is back and serves." >&2
     exit 8
 fi
 echo "The old driver $old did not come back: sh {KEEP}/$old.run by hand tells more." >&2
 exit 9
 """
-"""The whole exchange in one script, so that it comes to its end even where Phoenix is interrupted.
+"""The whole exchange in one script, which `_nvidia_exchange` lets the node itself run.
 
-Arguments: the version, which modules (or nothing), whether the node restarts first (`yes`: only
-installed), the cards' names, one a line. Exit status: 6 nothing was changed, 7 there was no other
-version before, 8 the old one is back, 9 it is not.
+Arguments: the version, that of before (or nothing), which modules (or nothing), whether the node
+restarts first (`yes`: only installed), the cards' names, one a line. Exit status: 6 nothing was
+changed, 7 there was no other version before, 8 the old one is back, 9 it is not.
 """
 
 LOAD = f"""\

@@ -4,18 +4,20 @@ A new rule lands at the top whatever position is asked for, so it is made switch
 only then switched on: what lets in first, what keeps out last. Source: PVE::API2::Firewall::Rules.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from phoenix_hypervisor.host._merge import Slot, Told, merged
 from phoenix_hypervisor.host._packet import describe
+from phoenix_hypervisor.model import pve_rule
 from phoenix_hypervisor.model.change import FieldChange
 from phoenix_hypervisor.model.errors import Conflict
 from phoenix_hypervisor.model.host.firewall import HostRule
 from phoenix_hypervisor.model.node import Node
+from phoenix_hypervisor.model.pve_rule import told
 
 Row = Mapping[str, Any]
-_KEYS = ("type", "action", "source", "dest", "proto", "dport", "sport", "macro", "iface", "comment")
 
 
 def mark(stack: str) -> str:
@@ -24,22 +26,19 @@ def mark(stack: str) -> str:
 
 
 def parameters(rule: HostRule, stack: str) -> Told:
-    """PVE's parameters of a rule, with the mark. Ports need a protocol: TCP where none is named."""
-    ports, source_ports = _ports(rule.ports), _ports(rule.source_ports)
-    given = {
-        "type": "group" if rule.group else rule.direction,
-        "action": rule.group or rule.action,
-        "enable": "1",
-        "source": rule.source,
-        "dest": rule.dest,
-        "proto": rule.proto or ("tcp" if ports or source_ports else None),
-        "dport": ports,
-        "sport": source_ports,
-        "macro": rule.macro,
-        "iface": rule.interface,
-        "comment": f"{rule.comment} {mark(stack)}".strip(),
-    }
-    return {key: value for key, value in given.items() if value}
+    """PVE's parameters of a rule, with the mark."""
+    return pve_rule.parameters(
+        direction="group" if rule.group else rule.direction,
+        action=rule.group or rule.action,
+        source=rule.source,
+        dest=rule.dest,
+        proto=rule.proto,
+        ports=rule.ports,
+        source_ports=rule.source_ports,
+        macro=rule.macro,
+        interface=rule.interface,
+        comment=f"{rule.comment} {mark(stack)}".strip(),
+    )
 
 
 def order(rows: Sequence[Row], wanted: Iterable[HostRule], stack: str) -> list[Slot]:
@@ -58,12 +57,6 @@ def is_ours(row: Row, stack: str) -> bool:
     return str(row.get("comment") or "").strip().endswith(mark(stack))
 
 
-def told(row: Row) -> Told:
-    """A rule that is there, in the shape of `parameters`."""
-    kept = {key: str(row[key]).strip() for key in _KEYS if row.get(key) not in (None, "")}
-    return {**kept, "enable": "0" if str(row.get("enable", 1)) == "0" else "1"}
-
-
 def differences(rows: Sequence[Row], slots: Sequence[Slot], stack: str) -> tuple[FieldChange, ...]:
     """What goes and what comes, by position."""
     stay = {slot.old for slot in slots}
@@ -80,30 +73,52 @@ def differences(rows: Sequence[Row], slots: Sequence[Slot], stack: str) -> tuple
     return (*gone, *come)
 
 
-async def write(node: Node, path: str, wanted: Sequence[HostRule], stack: str) -> None:
-    """Brings ours to what is wanted; the others keep their order.
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One write to a list: to the rule `before` at `position` (None: a new one); the list after."""
 
-    Raises `Conflict` where somebody else writes at the same time.
-    """
-    now = [told(row) for row in in_order(await node.get(path))]
-    slots = order(await node.get(path), wanted, stack)
-    before: list[Slot | int] = list(range(len(now)))
-    for index, slot in enumerate(slots):
+    method: str
+    position: int | None
+    before: Told
+    values: Told
+    after: tuple[Told, ...]
+
+
+def calls(rows: Sequence[Row], wanted: Sequence[HostRule], stack: str) -> Iterator[Call]:
+    """The writes that bring ours to what is wanted; the others keep their order. Pure."""
+    now = [told(row) for row in in_order(rows)]
+    slots = order(rows, wanted, stack)
+    marks: list[Slot | int] = list(range(len(now)))
+    place = 0
+    for slot in slots:
         if slot.old is not None:
+            place = marks.index(slot.old) + 1
             continue
-        behind = slots[index - 1] if index else None
-        at = 0 if behind is None else before.index(_key(behind)) + 1
-        await node.send("POST", path, **{**slot.rule, "enable": "0"})
-        if at:
-            await _change(node, path, 0, {**slot.rule, "enable": "0"}, moveto=str(at + 1))
-        before.insert(at, slot)
-    await _switch_on(node, path, before, accepting=True)
+        off = {**slot.rule, "enable": "0"}
+        now.insert(0, off)
+        yield Call("POST", None, off, off, tuple(now))
+        if place:
+            now.insert(place, now.pop(0))
+            yield Call("PUT", 0, off, {"moveto": str(place + 1)}, tuple(now))
+        marks.insert(place, slot)
+        place += 1
+    yield from _switched_on(now, marks, accepting=True)
     stay = {slot.old for slot in slots}
-    for position in reversed(range(len(before))):
-        if isinstance(one := before[position], int) and one not in stay:
-            await _change(node, path, position, now[one], method="DELETE")
-            del before[position]
-    await _switch_on(node, path, before, accepting=False)
+    for position in reversed(range(len(marks))):
+        if isinstance(one := marks[position], int) and one not in stay:
+            gone = now.pop(position)
+            del marks[position]
+            yield Call("DELETE", position, gone, {}, tuple(now))
+    yield from _switched_on(now, marks, accepting=False)
+
+
+def _switched_on(
+    now: list[Told], marks: Sequence[Slot | int], *, accepting: bool
+) -> Iterator[Call]:
+    for position, mark_ in enumerate(marks):
+        if isinstance(mark_, Slot) and _may_accept(mark_.rule) == accepting:
+            off, now[position] = now[position], mark_.rule
+            yield Call("PUT", position, off, {"enable": "1"}, tuple(now))
 
 
 def _may_accept(rule: Mapping[str, str]) -> bool:
@@ -111,16 +126,17 @@ def _may_accept(rule: Mapping[str, str]) -> bool:
     return rule["action"] == "ACCEPT" or rule.get("type") == "group"
 
 
-async def _switch_on(
-    node: Node, path: str, order_now: Sequence[Slot | int], *, accepting: bool
-) -> None:
-    for position, slot in enumerate(order_now):
-        if isinstance(slot, Slot) and _may_accept(slot.rule) == accepting:
-            await _change(node, path, position, {**slot.rule, "enable": "0"}, enable="1")
+async def write(node: Node, path: str, wanted: Sequence[HostRule], stack: str) -> None:
+    """Makes the calls. Raises `Conflict` where somebody else writes at the same time."""
+    for call in calls(await node.get(path), wanted, stack):
+        if call.position is None:
+            await node.send(call.method, path, **call.values)
+        else:
+            await _change(node, path, call.position, call.before, call.method, **call.values)
 
 
 async def _change(
-    node: Node, path: str, position: int, expected: Told, method: str = "PUT", **values: str
+    node: Node, path: str, position: int, expected: Told, method: str, **values: str
 ) -> None:
     """With the digest of what is there, so that nobody else's rule is the one that changes."""
     rows = in_order(await node.get(path))
@@ -130,14 +146,6 @@ async def _change(
     await node.send(method, f"{path}/{position}", **digest, **values)
 
 
-def _key(slot: Slot) -> Slot | int:
-    return slot if slot.old is None else slot.old
-
-
 def _shown(rule: Told, stack: str) -> str:
     plain = {**rule, "comment": rule.get("comment", "").removesuffix(mark(stack)).strip()}
     return describe(plain) + (" [off]" if rule["enable"] == "0" else "")
-
-
-def _ports(ports: Sequence[str]) -> str:
-    return ",".join(port.replace("-", ":") for port in ports)

@@ -66,7 +66,9 @@ class BackupJobs:
             for job in jobs
             if job_id(desired.stack, job.name) in foreign
         ]
-        tasks = differences([Wanted(_address(job), wanted(job)) for job in jobs], seen)
+        tasks = differences(
+            [Wanted(_address(job), wanted(job), _grounds(job)) for job in jobs], seen
+        )
         named = {_address(job) for job in jobs}
         why = "the files don't name it any more, or give it no schedule; its backups stay"
         tasks += [Task(one, Action.DELETE, reason=why) for one in seen.things if one not in named]
@@ -188,6 +190,10 @@ def _name(row: Mapping[str, Any], stack: str) -> str | None:
 
 def _address(job: BackupJob) -> Address:
     return Address(f"backup/{job.name}")
+
+
+def _grounds(job: BackupJob) -> tuple[Address, ...]:
+    return () if job.storage is None else (Address(f"storage/{job.storage}"),)
 
 
 PART = BackupJobs()

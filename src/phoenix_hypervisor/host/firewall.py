@@ -1,19 +1,21 @@
 """Proxmox VE's firewall above the guests: aliases, IP sets, groups, rules, and the switch.
 
-Only what the files name is touched, and rules that bear our mark. A rule set that would lock out
-the operator is refused: what would happen to a new connection is worked out (`_packet`).
+Only what the files name is touched, and rules that bear our mark. What would lock out the operator
+is refused: what would happen to a new connection is worked out (`_packet`) for the rules as they
+will be, on every node, and for each moment on the way there (`_firewall_order`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from phoenix_hypervisor.host import _operator, _rules
+from phoenix_hypervisor.host import _firewall_world, _rules
 from phoenix_hypervisor.host._firewall_objects import make_object, objects, unknown_names
+from phoenix_hypervisor.host._firewall_order import last, ordered
 from phoenix_hypervisor.host._firewall_read import read
-from phoenix_hypervisor.host._packet import Packet, Rules
+from phoenix_hypervisor.host._firewall_world import DATACENTER, SWITCH, Way, World, seen_world, ways
 from phoenix_hypervisor.host.part import Choice, Decided, Seen, Task, Wanted, differences
 from phoenix_hypervisor.model.address import Address, ident, kind
-from phoenix_hypervisor.model.change import Action, FieldChange
+from phoenix_hypervisor.model.change import Action
 from phoenix_hypervisor.model.desired import Desired, Json
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import Unsupported
@@ -21,8 +23,6 @@ from phoenix_hypervisor.model.host.firewall import ClusterFirewall, HostRule
 from phoenix_hypervisor.model.node import Node
 
 _CLUSTER = "/cluster/firewall"
-DATACENTER = Address("firewall/datacenter")
-SWITCH = Address("firewall/options")
 
 
 class FirewallPart:
@@ -40,7 +40,7 @@ class FirewallPart:
         return await read(node)
 
     def decide(self, desired: Desired, seen: Seen, choice: Choice) -> Decided:
-        """Objects first, then rules, then the switch. Refuses what locks the operator out."""
+        """One after another, in an order that locks the operator out at no moment; or refuses."""
         del choice
         firewall = desired.host.setup.firewall
         if not firewall.declared:
@@ -50,23 +50,18 @@ class FirewallPart:
         if not firewall.enabled:
             return Decided(tuple(switch))
         tasks = objects(firewall, seen, desired.stack)
-        grounds = tuple(task.address for task in tasks)
+        grounds = tuple(task.address for task in tasks if task.action is Action.CREATE)
         for address, key, rules in _levels(firewall, node):
             rows = _list(seen, key)
             slots = _rules.order(rows, rules, desired.stack)
             if found := _rules.differences(rows, slots, desired.stack):
                 why = "its rules are not as the files say"
                 tasks.append(Task(address, Action.UPDATE, found, why, after=grounds))
-        before = tuple(task.address for task in tasks)
-        tasks += [Task(**_fields(task), after=before) for task in switch]
+        tasks += switch
         unknown = tuple(unknown_names(firewall, seen))
         if unknown or not tasks:
             return Decided(tuple(tasks), refusals=unknown)
-        after = _after(firewall, seen, desired.stack)
-        ways = tuple(_ways(firewall, seen))
-        refusals = tuple(_locked_out(after, ways, node))
-        notes = () if ways else (_UNKNOWN,)
-        return Decided(tuple(tasks), refusals=refusals, notes=notes)
+        return _without_locking_out(tasks, firewall, seen, desired.stack)
 
     async def make(self, node: Node, task: Task, desired: Desired, tell: Tell) -> None:
         """Raises `Conflict` where somebody else changes the same."""
@@ -128,56 +123,66 @@ async def _set_switch(node: Node, task: Task) -> None:
         await node.send("PUT", f"{_CLUSTER}/options", **digest, **values)
 
 
-def _fields(task: Task) -> dict[str, Any]:
-    return {
-        "address": task.address,
-        "action": Action.UPDATE,
-        "fields": tuple(FieldChange(one.path, one.before, one.after) for one in task.fields),
-        "reason": task.reason,
-    }
+def _without_locking_out(
+    tasks: Sequence[Task], firewall: ClusterFirewall, seen: Seen, stack: str
+) -> Decided:
+    """The tasks in a good order, or why there is none."""
+
+    def states(task: Task, world: World) -> Iterator[World]:
+        yield from _firewall_world.states(task, firewall, stack, world)
+
+    now = seen_world(seen)
+    open_ways = ways(firewall, seen, now)
+    refusals = [
+        *_locked_out(now, last(tasks, now, states), open_ways, str(seen.facts.get("node"))),
+        *_unread(tasks, seen),
+    ]
+    if not refusals:
+        tasks, trouble = ordered(tasks, now, open_ways, states)
+        refusals = [
+            f"firewall: on the way there it would lock you out of {way.node} for a moment: "
+            f"whatever comes first, {task.address} shuts out {way.packet.source} from "
+            f"port {way.packet.port}: {verdict.why}. Make it in two applies: first a rule that "
+            "lets you in before and after, such as one with your address in node_rules"
+            for task, (way, verdict) in trouble
+        ]
+    notes = () if open_ways else (_UNKNOWN,)
+    return Decided(tuple(tasks), refusals=tuple(refusals), notes=(*notes, *_untold(tasks, seen)))
 
 
-def _after(firewall: ClusterFirewall, seen: Seen, stack: str) -> Rules:
-    """The rule set as it will be."""
-
-    def final(rows: Sequence[Mapping[str, Any]], rules: Sequence[HostRule]) -> list[dict[str, str]]:
-        return [slot.rule for slot in _rules.order(rows, rules, stack)]
-
-    groups: dict[str, Any] = dict(cast("Mapping[str, Any]", seen.facts.get("groups") or {}))
-    groups |= {one.name: final(groups.get(one.name, []), one.rules) for one in firewall.groups}
-    aliases = cast("dict[str, str]", seen.facts.get("aliases") or {})
-    ipsets = cast("dict[str, list[str]]", seen.facts.get("ipsets") or {})
-    return Rules(
-        node=final(_list(seen, "node_rules"), firewall.node_rules),
-        cluster=final(_list(seen, "rules"), firewall.rules),
-        policy=firewall.policy_in,
-        aliases={**aliases, **{one.name.lower(): one.address for one in firewall.aliases}},
-        ipsets={**ipsets, **{one.name: one.entries for one in firewall.ipsets}},
-        groups=groups,
-        local_network=str(seen.facts.get("local_network") or ""),
-    )
-
-
-def _ways(firewall: ClusterFirewall, seen: Seen) -> Iterator[Packet]:
-    mine = _operator.from_json(seen.facts.get("mine"))
-    for one in mine:
-        yield Packet(one.peer, one.server, one.port, one.interface)
-    ports = (_operator.SSH_PORT, _operator.API_PORT)
-    first = mine[0] if mine else _operator.Connection("", "", 0)
-    for peer in firewall.operators:
-        for port in ports:
-            yield Packet(peer, first.server, port, first.interface)
-
-
-def _locked_out(rules: Rules, ways: Sequence[Packet], node: str) -> Iterator[str]:
-    for way in dict.fromkeys(ways):
-        verdict = rules.verdict(way)
-        if not verdict.passes:
+def _locked_out(now: World, after: World, open_ways: Sequence[Way], node: str) -> Iterator[str]:
+    """This node has to let in at the end; others, where they do so now."""
+    for way in open_ways:
+        verdict = after.verdict(way)
+        if not verdict.passes and (way.node == node or now.verdict(way).passes):
             yield (
-                f"firewall: it would lock you out: connections from {way.source} to port "
-                f"{way.port} of {node} meet {verdict.why}. Let them in by a rule before it, or put "
-                "the address into firewall.ipsets.management"
+                f"firewall: it would lock you out: connections from {way.packet.source} to port "
+                f"{way.packet.port} of {way.node} meet {verdict.why}. Let them in by a rule before "
+                "it, or put the address into firewall.ipsets.management"
             )
+
+
+def _unread(tasks: Sequence[Task], seen: Seen) -> Iterator[str]:
+    """Switching on is for the whole cluster: never for nodes of which nothing is known."""
+    is_new = any(
+        change.path == "enabled"
+        for task in tasks
+        for change in task.fields
+        if task.address == SWITCH
+    )
+    for name, why in (seen.facts.get("unread") or {}).items() if is_new else ():
+        yield (
+            f"firewall: switched on, it holds on {name} too, and whether that locks you out there "
+            f"can't be told, since its own rules can't be read: {why}. Bring the node back, or "
+            "take it out of the cluster, and plan again"
+        )
+
+
+def _untold(tasks: Sequence[Task], seen: Seen) -> Iterator[str]:
+    own = Address(f"firewall/{seen.facts.get('node')}")
+    if any(task.address != own for task in tasks):
+        for name in seen.facts.get("unread") or {}:
+            yield f"firewall: whether this locks you out of {name} is not known: it can't be read"
 
 
 def _list(seen: Seen, key: str) -> list[dict[str, Any]]:

@@ -1,13 +1,13 @@
 """The node's own network: everything in one activation, which takes itself back when it cuts off.
 
-stage all -> arm the way back on the node -> activate -> reach it anew -> disarm
+arm the way back on the node -> stage all -> activate -> reach it anew -> disarm
 """
 
 import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -27,8 +27,10 @@ _PENDING = """cd /etc/network || exit 0
 [ ! -e interfaces.new ] || diff -u interfaces interfaces.new | tail -n +3
 true
 """
+_STAGED = "test -e /etc/network/interfaces.new"
 _WEIGHTY = ("address", "address6", "gateway", "gateway6", "ports", "vlan_aware", "vlan_id",
             "device", "mtu", "type")  # fmt: skip
+_KINDS = {"bridge": "a bridge", "vlan": "a VLAN interface", "eth": "a card", "bond": "a bond"}
 _FIRST_S = 5.0
 _PAUSE_S = 0.5
 _ONE_TRY_S = 12.0
@@ -64,6 +66,8 @@ class NetworkPart:
         if not network.interfaces:
             return Decided()
         rows, node = _rows(seen), str(seen.facts.get("node", "host"))
+        if refusals := tuple(_refused(network.interfaces, rows)):
+            return Decided(refusals=refusals, notes=_notes(network))
         found = tuple(change for one in network.interfaces for change in _differences(one, rows))
         if not found:
             return Decided(notes=_notes(network))
@@ -98,15 +102,22 @@ class NetworkPart:
             message = f"the network of {node.name} moved since the plan: {why}"
             raise Conflict(message, hint="plan again")
         network, rows = desired.host.setup.network, _rows(seen)
-        change = _Activation(node, network.revert_after_s, _address(network, seen), tell)
+        address = _address(network, seen)
+        change = _Activation(node, network.revert_after_s, address, tell)
+        await change.arm()  # first: a node that restarts puts in place what is staged
         try:
             await _stage(node, network.interfaces, rows)
-            await change.arm()
         except BaseException:
-            with contextlib.suppress(PhoenixError):
-                await node.send("DELETE", f"/nodes/{node.name}/network")
+            with contextlib.suppress(PhoenixError):  # else the timer does it
+                await change.withdraw()
             raise
         await change.activate()
+        if address is not None and (old := _left(network, seen)) not in {None, address}:
+            node.moved(str(old), address)
+            tell(
+                f"{node.name} is reached on {address} now: where hypervisor.endpoint and "
+                f"hypervisor.ssh.host lead to {old}, change them for the next run"
+            )
 
 
 class _Activation:
@@ -122,8 +133,8 @@ class _Activation:
         """Raises `Conflict` where another change is under way, `DriverError` where it can't be."""
         said = await self._node.run('printf %s "${SSH_CONNECTION-}"', "a timed way back")
         self._known = said.out.replace("'", "")
-        said = await self._node.run(_revert.arm(self._token, self._seconds), "a timed way back")
         self._until = time.monotonic() + self._seconds
+        said = await self._node.run(_revert.arm(self._token, self._seconds), "a timed way back")
         if said.status == _revert.ARMED_ALREADY:
             raise Conflict(f"{self._node.name}: {said.err.strip()}", hint="wait until it is over")
         if said.status != 0:
@@ -131,6 +142,11 @@ class _Activation:
                 f"the way back can't be armed on {self._node.name}, so nothing is changed: "
                 f"{said.err.strip() or said.out.strip()}"
             )
+
+    async def withdraw(self) -> None:
+        """Where nothing was changed: nothing is to be activated, and no way back is needed."""
+        await self._node.send("DELETE", f"/nodes/{self._node.name}/network")
+        await self._node.run(_revert.withdraw(self._token), "a timed way back")
 
     async def activate(self) -> None:
         """Raises `DriverError` where the node took the change back."""
@@ -143,6 +159,12 @@ class _Activation:
         try:
             await asyncio.wait([sent], timeout=min(_FIRST_S, self._seconds / 2))
             refused = sent.exception() if sent.done() else None
+            if isinstance(refused, PhoenixError) and await self._is_staged():
+                await self.withdraw()
+                raise DriverError(
+                    f"{self._node.name} refused to activate the change, so that its network is as "
+                    f"before: {refused.message}"
+                )
             if await self._disarmed():
                 return
         finally:
@@ -151,6 +173,14 @@ class _Activation:
             with contextlib.suppress(asyncio.CancelledError, PhoenixError):
                 await sent
         await self._taken_back(refused)
+
+    async def _is_staged(self) -> bool:
+        """Whether the node certainly did not begin: it takes the staged file away first."""
+        try:
+            said = await self._node.run(_STAGED, "network changes that wait to be activated")
+        except PhoenixError:
+            return False
+        return said.status == 0
 
     async def _disarmed(self) -> bool:
         """Whether a new connection to the declared address reached the node in time."""
@@ -220,6 +250,27 @@ async def _stage(node: Node, interfaces: Sequence[HostInterface], rows: Mapping[
             await node.send("PUT", f"{where}/{one.name}", **told)
 
 
+def _refused(interfaces: Sequence[HostInterface], rows: Mapping[str, Row]) -> Iterator[str]:
+    """What exists as something else keeps that: it would lose its cards, or never come up."""
+    for one in interfaces:
+        row = rows.get(one.name)
+        if row is None and one.kind == "eth":
+            yield (
+                f"network: the node has no card {one.name}, and Phoenix makes only bridges and "
+                'VLAN interfaces. Mend its name, or say what it is: "ports" for a bridge, '
+                '"vlan_id" for a VLAN'
+            )
+        elif row is not None and one.kind != "eth" and row.get("type") != one.kind:
+            yield (
+                f"network: {one.name} is {_KINDS[one.kind]} in the files, and on the node "
+                f"{_kind(row)}. Mend the file, or remove the node's by hand first"
+            )
+
+
+def _kind(row: Row) -> str:
+    return _KINDS.get(str(row.get("type")), f"an {row.get('type')}")
+
+
 def _differences(one: HostInterface, rows: Mapping[str, Row]) -> Sequence[FieldChange]:
     row, wanted = rows.get(one.name), _interfaces.wanted(one)
     if row is None:
@@ -268,14 +319,24 @@ def _address(network: HostNetwork, seen: Seen) -> str | None:
     """Where the node is to be reached then: on what the operator comes in over, as declared."""
     placed = [one for one in network.interfaces if one.address]
     declared = {one.name: str(one.address).partition("/")[0] for one in placed}
-    mine = _operator.from_json(seen.facts.get("mine"))
-    for one in mine:
-        if one.interface in declared:
-            return declared[one.interface]
-    if mine:
-        return mine[0].server
+    mine = _entered(network, seen)
+    if mine is not None:
+        return declared.get(mine.interface, mine.server)
     routed = [one.name for one in network.interfaces if one.gateway]
     return next((declared[name] for name in (*routed, *declared) if name in declared), None)
+
+
+def _left(network: HostNetwork, seen: Seen) -> str | None:
+    """Where it was reached before, as far as that is known."""
+    mine = _entered(network, seen)
+    return mine.server if mine else None
+
+
+def _entered(network: HostNetwork, seen: Seen) -> _operator.Connection | None:
+    """By which connection the operator comes in; one over what the files declare, if any does."""
+    declared = {one.name for one in network.interfaces if one.address}
+    mine = _operator.from_json(seen.facts.get("mine"))
+    return next((one for one in mine if one.interface in declared), next(iter(mine), None))
 
 
 def _notes(network: HostNetwork) -> tuple[str, ...]:

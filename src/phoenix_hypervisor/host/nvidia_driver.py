@@ -8,7 +8,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from phoenix_hypervisor.host import _nvidia, _pci
+from phoenix_hypervisor.host import _nvidia, _nvidia_exchange, _pci
+from phoenix_hypervisor.host._nvidia_exchange import Ended
 from phoenix_hypervisor.host._script import with_arguments
 from phoenix_hypervisor.host.part import Choice, Decided, Seen, Task
 from phoenix_hypervisor.model import nvidia
@@ -22,6 +23,7 @@ from phoenix_hypervisor.model.node import Node
 
 ADDRESS = Address("host/nvidia-driver")
 _BUILD_S = 3600.0
+_LOOK = _nvidia.LOOK + _nvidia_exchange.LOOK + _pci.LOOK
 _NOUVEAU = "nouveau holds the cards; NVIDIA's driver gets them when the node starts without it"
 _WAY_BACK = 8
 _HINTS = {
@@ -34,7 +36,11 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a look found. `installed` is of the module on the disk, `live` of the one that runs."""
+    """What a look found. `installed` is of the module on the disk, `live` of the one that runs.
+
+    `before` is the version that an exchange began with, where it did not end well; `exchange` the
+    version to which one is at work now.
+    """
 
     live: str | None
     installed: str | None
@@ -46,6 +52,18 @@ class Facts:
     kept: frozenset[str]
     cards: tuple[str, ...]
     has_card: bool
+    before: str | None = None
+    exchange: str | None = None
+
+    @property
+    def is_half(self) -> bool:
+        """Whether an exchange was broken off, and left neither version whole."""
+        return self.before is not None and (not self.installed or self.installed != self.library)
+
+    @property
+    def old(self) -> str | None:
+        """The version that an exchange goes back to."""
+        return self.before if self.is_half or self.exchange is not None else self.installed
 
     @property
     def whole(self) -> str | None:
@@ -65,7 +83,7 @@ class NvidiaDriver:
         """Versions on the disk and in the kernel, the cards, kept installers."""
         if desired.host.setup.cards.driver is None:
             return Seen()
-        said = await node.run(_nvidia.LOOK + _pci.LOOK, "looking at NVIDIA's driver")
+        said = await node.run(_LOOK, "looking at NVIDIA's driver")
         if said.status:
             raise PhoenixError(f"NVIDIA's driver can't be seen: {said.err.strip()}")
         return Seen(facts={"look": said.out})
@@ -81,14 +99,14 @@ class NvidiaDriver:
         if not facts.has_card:
             told = "the node has no graphics card of NVIDIA's: its driver is left out"
             return Decided(notes=(told,))
-        if facts.packaged:
+        if facts.packaged and facts.exchange is None:
             return Decided(refusals=(_packaged(facts, driver),))
         fields = tuple(_differing(facts, cards, driver))
         if not fields:
             return Decided()
-        if facts.nouveau and {one.path for one in fields} == {"running"}:
+        if facts.exchange is None and facts.nouveau and {one.path for one in fields} == {"running"}:
             return Decided(restarts=(_NOUVEAU,))
-        exchanged = facts.live is not None and facts.live != driver.version
+        exchanged = facts.exchange is not None or facts.live not in (None, driver.version)
         task = Task(
             ADDRESS,
             Action.UPDATE if facts.live or facts.installed else Action.CREATE,
@@ -99,16 +117,24 @@ class NvidiaDriver:
             300.0 if facts.whole != driver.version else 20.0,
             restarts=_NOUVEAU if facts.nouveau else "",
         )
-        notes = (_way_back(facts),) if exchanged and facts.installed else ()
+        notes = (_way_back(facts),) if (exchanged or facts.is_half) and facts.old else ()
         return Decided((task,), notes=notes)
 
     async def make(self, node: Node, task: Task, desired: Desired, tell: Tell) -> None:
-        """Prepares, fetches, exchanges, and looks at each card; a failed exchange is taken back."""
+        """Prepares, fetches, exchanges, and looks at each card; a failed exchange is taken back.
+
+        One that an earlier run began is followed to its end first.
+        """
         del task
         cards = desired.host.setup.cards
         driver = cards.driver
         assert driver is not None  # noqa: S101 - nothing was decided without
         facts = read(str((await self.look(node, desired)).facts["look"]))
+        if facts.exchange is not None:
+            ended = await _nvidia_exchange.follow(node, tell)
+            if facts.exchange == driver.version:
+                _judge(ended, driver.version, facts.old)
+            facts = read(str((await self.look(node, desired)).facts["look"]))
         indices = [one.index for one in cards.kept]
         tell("packages, modules at boot")
         await _run(node, _nvidia.prepare_script(indices), "preparing the node for NVIDIA's driver")
@@ -124,7 +150,7 @@ class NvidiaDriver:
     async def _exchange(
         self, node: Node, facts: Facts, driver: HostDriver, names: str, tell: Tell
     ) -> None:
-        old = facts.installed
+        old = facts.old
         if old is not None and old != driver.version and f"{old}.run" not in facts.kept:
             tell(f"fetching the installer of {old}, the way back")
             await _run(node, _fetch(driver, old), f"the installer of NVIDIA's driver {old}")
@@ -134,18 +160,38 @@ class NvidiaDriver:
         )
         tell(f"exchanging {old or 'nothing'} for {driver.version}")
         restart = "yes" if facts.nouveau else "no"
-        script = with_arguments(
-            _nvidia.EXCHANGE, driver.version, driver.modules or "", restart, names
+        await _nvidia_exchange.start(
+            node, driver.version, old or "", driver.modules or "", restart, names
         )
-        said = await node.run(script, f"NVIDIA's driver {driver.version}", timeout_s=_BUILD_S)
-        if said.status:
-            back = f"; {old} is back and serves" if said.status == _WAY_BACK else ""
+        ended = await _nvidia_exchange.follow(node, tell)
+        if ended.status is None:
             raise ConfigureFailed(
-                f"NVIDIA's driver {driver.version} was not taken{back}",
-                hint=_HINTS.get(said.status, ""),
-                detail=said.err.strip(),
+                f"the exchange for NVIDIA's driver {driver.version} was broken off on the node",
+                hint="run this again: it goes on, or back to the version before",
+                detail=ended.log,
             )
+        _judge(ended, driver.version, old)
         tell(f"each card is served by {driver.version}")
+
+
+async def at_rest(node: Node, tell: Tell) -> None:
+    """Waits for an exchange that is at work on the node, however it ends. Raises `TimedOut`."""
+    said = await node.run(_nvidia_exchange.LOOK, "whether NVIDIA's driver is being exchanged")
+    if said.status:
+        raise PhoenixError(f"NVIDIA's driver can't be seen: {said.err.strip()}")
+    if read(said.out).exchange is not None:
+        await _nvidia_exchange.follow(node, tell)
+
+
+def _judge(ended: Ended, version: str, old: str | None) -> None:
+    """Raises `ConfigureFailed` where an exchange came to its end and the new one does not serve."""
+    if ended.status:
+        back = f"; {old} is back and serves" if ended.status == _WAY_BACK else ""
+        raise ConfigureFailed(
+            f"NVIDIA's driver {version} was not taken{back}",
+            hint=_HINTS.get(ended.status, ""),
+            detail=ended.log,
+        )
 
 
 def read(printed: str) -> Facts:
@@ -164,13 +210,17 @@ def read(printed: str) -> Facts:
         kept=frozenset(value for word, value in lines if word == "kept"),
         cards=tuple(value for word, value in lines if word == "card"),
         has_card=any(card.is_nvidia for card in _pci.read(printed)),
+        before=one.get("before") or None,
+        exchange=one.get("exchange"),
     )
 
 
 def _differing(facts: Facts, cards: Cards, driver: HostDriver) -> Iterator[FieldChange]:
     if facts.whole != driver.version:
         yield FieldChange("installed", facts.whole, driver.version)
-    if facts.live != driver.version:
+    if facts.exchange is not None:
+        yield FieldChange("running", f"an exchange for {facts.exchange}", driver.version)
+    elif facts.live != driver.version:
         yield FieldChange("running", facts.live, driver.version)
     wanted = _nvidia.files([one.index for one in cards.kept])
     for path, text in wanted.items():
@@ -183,6 +233,10 @@ def _differing(facts: Facts, cards: Cards, driver: HostDriver) -> Iterator[Field
 
 
 def _reason(facts: Facts, cards: Cards, driver: HostDriver, *, exchanged: bool) -> str:
+    if facts.exchange is not None:
+        return "an exchange that an earlier run began is at work on the node: it is waited for"
+    if facts.is_half:
+        return f"an exchange of {facts.before} was broken off: {facts.whole or 'nothing'} is there"
     if exchanged:
         return f"the kernel runs {facts.live}: what uses the cards stops for {driver.version}"
     if facts.whole != driver.version:
@@ -193,9 +247,9 @@ def _reason(facts: Facts, cards: Cards, driver: HostDriver, *, exchanged: bool) 
 
 
 def _way_back(facts: Facts) -> str:
-    kept = "is kept on the node" if f"{facts.installed}.run" in facts.kept else "is fetched before"
+    kept = "is kept on the node" if f"{facts.old}.run" in facts.kept else "is fetched before"
     return (
-        f"the way back: the installer of {facts.installed} {kept}; where the new driver does not "
+        f"the way back: the installer of {facts.old} {kept}; where the new driver does not "
         "serve each card, the old one is installed again, and the guests start with it"
     )
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.check import Said
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.host.backups import BackupJob
@@ -24,6 +25,13 @@ class Backup:
     place: str
     size: int | None = None
     protected: bool = False
+
+
+class RunInside(Protocol):
+    """Runs a script as root in one guest."""
+
+    async def __call__(self, script: str, timeout_s: float, stdin: bytes) -> Said:
+        """A status other than 0 is an answer. Raises `TimedOut` and what the target raises."""
 
 
 class BackupStore(Protocol):
@@ -48,6 +56,9 @@ class BackupStore(Protocol):
 
     async def start(self, guest: Guest, spare: Address, tell: Tell) -> None:
         """Starts a spare guest, and returns when its init system is up."""
+
+    def inside_of(self, spare: Address) -> RunInside | None:
+        """The way into a spare guest that is not reached as others are; None: it is as they are."""
 
     async def discard(self, spare: Address, tell: Tell) -> None:
         """Removes a spare guest with its volumes. One that is gone is no error.

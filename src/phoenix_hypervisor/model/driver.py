@@ -40,11 +40,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Who works on a stack: shown to a second one that tries at the same time."""
+    """Who works on a stack or host: shown to a second one that tries at the same time.
+
+    `cuts`: its work may cut its own connection, by a restart of the node say, so that its lock is
+    taken again then.
+    """
 
     id: str
     who: str
     command: str
+    cuts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,19 @@ exit $failed
 """
 
 
+NOTE = "Made by Phoenix"
+"""What the first line of a file says that is Phoenix's alone."""
+
+
+def _removal(files: Sequence[str]) -> str:
+    """Only files that bear the note: one of the same name may be another's by now."""
+    return f"""\
+for file in {shlex.join(files)}; do
+    ! head -n 1 "$file" 2>/dev/null | grep -q '{NOTE}' || rm "$file" || exit 1
+done
+"""
+
+
 OptionsT = TypeVar("OptionsT", bound=FeatureOptions)
 
 
@@ -163,6 +176,20 @@ class Feature(Generic[OptionsT]):
 
     host_only: ClassVar[bool] = False
     """Whether no guest may name it: only `for_host` asks for it."""
+
+    host_files: ClassVar[Sequence[str]] = ()
+    """Files of the host that are Phoenix's alone, with its note in their first line.
+
+    By them a later run knows what the host got, and ends it where the files no longer ask for it.
+    """
+
+    def leave_host_script(self) -> str:
+        """POSIX shell that ends what it runs on the host, and removes its `host_files`.
+
+        Packages and data stay.
+        """
+        end = f"(\n{self.leave_script()}) || exit 1\n" if self.leave_script() else ""
+        return f"{end}{_removal(self.host_files)}systemctl daemon-reload\n"
 
     host_turn: ClassVar[int] = 50
     """Where it stands among the features of the host; smaller ones are applied first."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from phoenix_hypervisor.model.check import Said
+from phoenix_hypervisor.model.secret import Secret
 
 
 class Node(Protocol):
@@ -40,6 +41,14 @@ class Node(Protocol):
 
 
 @runtime_checkable
+class Reveals(Protocol):
+    """A node whose driver knows the stack's secrets."""
+
+    def reveal(self, secret: Secret) -> str:
+        """The secret's value. Raises `SecretMissing`."""
+
+
+@runtime_checkable
 class ReachedAnew(Protocol):
     """A node that can be spoken to past all connections that are kept, also at another address."""
 
@@ -49,3 +58,6 @@ class ReachedAnew(Protocol):
         `address` is where the node is reached now; None: where it was. Raises `Unreachable`,
         `Denied` and `TimedOut`.
         """
+
+    def moved(self, old: str, new: str) -> None:
+        """The node lost the address `old`: what led there leads to `new` from now on."""

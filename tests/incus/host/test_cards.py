@@ -6,7 +6,10 @@ a card and NVIDIA's programs are played by `support/card_files`: there is no car
 
 import json
 import shutil
-from collections.abc import Iterator
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +200,57 @@ def test_one_that_serves_no_card_is_taken_back_with_its_guests(cards: Cards) -> 
     cards.version(NEW)
     cards.told("plan", "--detailed-exitcode")
     assert cards.plan()["changes"] == []
+
+
+def until(so: Callable[[], bool], begun: subprocess.Popen[str]) -> None:
+    """Waits for what a command is to do while it runs."""
+    clock = time.monotonic()
+    while not so():
+        assert time.monotonic() - clock < 240
+        assert begun.poll() is None, begun.communicate()
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_an_exchange_outlives_phoenix_and_the_next_apply_follows_it(
+    cards: Cards, end: signal.Signals
+) -> None:
+    cards.version(OLD)
+    cards.apply()
+    cards.version(NEW)
+    (cards.state / "slow").touch()
+    begun = cards.begin("host", "apply", "--yes")
+    asked = "systemctl is-active phoenix-nvidia-exchange.service || true"
+    until(lambda: cards.sh(asked) == "active", begun)
+    begun.send_signal(end)
+    if end is signal.SIGKILL:
+        begun.wait(60)
+        assert cards.sh(asked) == "active"
+        (change, *_) = cards.plan()["changes"]
+        assert "at work on the node: it is waited for" in change["reason"]
+        following = "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c '[s]leep 1 ' || true"
+        time.sleep(15)  # what the killed one ran there has ended
+        assert cards.sh(following) == "0"
+        begun = cards.begin("host", "apply", "--yes")
+        until(lambda: cards.sh(following) != "0", begun)
+        (cards.state / "slow").unlink()
+        out, err = begun.communicate(timeout=240)
+        assert begun.returncode == 0, out + err
+    else:  # it waits for the exchange, and starts the guest again
+        time.sleep(3)
+        assert begun.poll() is None
+        assert cards.sh(asked) == "active"
+        (cards.state / "slow").unlink()
+        out, err = begun.communicate(timeout=240)
+        assert begun.returncode != 0
+        assert f"lxc/{GUEST} run again" in " ".join((out + err).split())
+        cards.apply()
+        cards.told("apply", "--yes")
+    assert cards.sh("cat /proc/driver/nvidia/version").split()[-2] == NEW
+    assert cards.library().endswith(NEW)
+    assert cards.sh("ls /var/lib/phoenix/nvidia/before 2>&1 || true").endswith(
+        "such file or directory"
+    )
+    cards.told("plan", "--detailed-exitcode")
 
 
 def test_a_card_for_a_machine_needs_a_restart_which_is_done_with_leave(cards: Cards) -> None:

@@ -60,3 +60,9 @@ def test_guests_ask_the_host_by_its_address_on_their_bridge(named: HostMachine) 
     named.apply()
     assert dns.ask(own, "app.home.test")[0] == 0
     assert named.sh("cat /etc/resolv.conf") == before
+    named.words = {"domain_name": "home.test"}
+    (change,) = named.plan()["changes"]
+    assert (change["address"], change["action"]) == ("host/dnsmasq", "stop")
+    named.apply()
+    assert named.sh("ss -Hlntu 'sport = :53'") == ""
+    assert named.sh(f"systemctl cat {UNIT} 2>&1 || true").startswith("No files found")

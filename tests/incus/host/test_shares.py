@@ -132,6 +132,35 @@ def test_a_dataset_is_shared_from_where_it_is_mounted_now(samba: HostMachine) ->
     samba.sh("rm /usr/local/sbin/zfs")
 
 
+def ended(node: HostMachine) -> dict[str, tuple[str, list[str]]]:
+    """What a plan would end: the feature to the action and the files that go."""
+    return {
+        change["address"]: (change["action"], [one["path"] for one in change["fields"]])
+        for change in node.plan()["changes"]
+    }
+
+
+def test_shares_that_leave_the_files_are_ended_and_data_stays(
+    samba: HostMachine, client: Client
+) -> None:
+    samba.sh("echo dear >/srv/papers/letter")
+    samba.words = {}
+    assert ended(samba) == {"host/samba": ("stop", [f"file {CONF}"])}
+    assert samba.sh("systemctl is-active smbd") == "active"
+    samba.apply()
+    assert samba.sh("systemctl is-active smbd || true") == "inactive"
+    assert samba.sh("systemctl is-enabled smbd || true") == "disabled"
+    assert "NT_STATUS_CONNECTION_REFUSED" in client("papers", "kim", "ls")
+    assert samba.sh("cat /srv/papers/letter; command -v smbd") == "dear\n/usr/sbin/smbd"
+    assert samba.sh(f"ls {CONF} 2>&1 || true").endswith("No such file or directory")
+    samba.sh(f"echo '[global]' >{CONF}; systemctl start smbd")
+    assert ended(samba) == {}  # it is another's now
+    samba.sh("systemctl stop smbd")
+    samba.words = {"samba": SMB}
+    samba.apply()
+    assert "letter" in client("papers", "kim", "ls")
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -185,3 +214,23 @@ def test_an_export_that_exportfs_refuses_leaves_the_old_ones(node: HostMachine) 
     assert "The new list of NFS exports was refused; the old one is back" in said
     assert 'mine.exports:1: unknown keyword "by_hand"' in said
     assert node.sh(f"cat {EXPORTS}") == before
+
+
+def test_exports_that_leave_the_files_go_and_others_stay(node: HostMachine) -> None:
+    node.sh("mkdir -p /srv/mine /etc/exports.d; echo '/srv/mine 10.1.0.0/24(ro)' >/etc/exports")
+    node.words = {"nfs": {"exports": [{"path": "/srv/a", "clients": ["10.40.0.0/24"]}]}}
+    assert "no NFS server" in node.refused()
+    assert "/srv/a" in node.sh("cat /var/lib/nfs/etab")
+    node.words = {}
+    assert ended(node) == {"host/nfs_server": ("stop", [f"file {EXPORTS}"])}
+    node.apply()
+    assert node.sh("cut -f1 /var/lib/nfs/etab") == "/srv/mine"
+    assert node.sh("systemctl is-enabled nfs-server") == "enabled"
+    node.words = {"nfs": {"exports": [{"path": "/srv/a", "clients": ["10.40.0.0/24"]}]}}
+    assert "no NFS server" in node.refused()
+    node.sh("echo >/etc/exports")
+    node.words = {}
+    node.apply()
+    assert node.sh("cat /var/lib/nfs/etab") == ""
+    assert node.sh("systemctl is-enabled nfs-server || true") == "disabled"
+    assert node.sh("test -d /srv/a && echo there") == "there"

@@ -55,6 +55,37 @@ def test_a_person_who_loses_sudo(node: HostMachine) -> None:
     assert node.sh("ls /etc/sudoers.d | grep phoenix || true") == ""
 
 
+def test_who_phoenix_comes_in_as_keeps_its_way_in(node: HostMachine) -> None:
+    mine = KEY.replace("ann@desk", "ops@laptop").replace("AAAAIJ0", "AAAAops")
+    node.sh(
+        "command -v sudo >/dev/null || { apt-get update -qq; apt-get install -qqy sudo; }"
+        " >/dev/null; useradd -m ops; install -d -o ops -m 700 /home/ops/.ssh;"
+        " echo 'ops ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/early"
+    )
+    node.sh("cat >/home/ops/.ssh/authorized_keys", stdin=f"{mine}\n")
+    node.shell = "runuser -u ops -- sudo -n sh"
+    node.secrets = {"OPS": "$6$salt$" + "a" * 86}
+    words = {"sudo_access": True, "ssh_public_key": KEY, "password_hash": {"secret": "OPS"}}
+    node.words = {"users": {"ops": words}}
+    said = " ".join(node.refused().split())
+    assert "comes in as ops, who would lose the key" in said
+    assert "(ops@laptop)" in said
+    assert "becomes root as ops, who has a password, which sudo would ask for" in said
+    assert node.sh("cat /home/ops/.ssh/authorized_keys") == mine
+    assert node.sh("getent shadow ops | cut -d: -f2") == "!"
+    words = {"sudo_access": True, "ssh_public_key": [KEY, mine]}
+    node.words = {"users": {"ops": words}}
+    node.apply()
+    node.sh("rm /etc/sudoers.d/early")
+    node.words = {"users": {"ann": {}}}
+    assert "becomes root as ops, who loses `sudo_access`" in " ".join(node.refused().split())
+    node.shell = "sh"
+    node.apply()
+    assert node.sh("ls /etc/sudoers.d | grep phoenix || true") == ""
+    assert mine in node.sh("cat /home/ops/.ssh/authorized_keys")
+    node.sh("userdel -r ops 2>/dev/null")
+
+
 @pytest.fixture
 def proxmox(node: HostMachine) -> Iterator[HostMachine]:
     """The package sources of a fresh Proxmox VE 9, beside the container's own.

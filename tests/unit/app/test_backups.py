@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ from tests.unit.plan.worlds import desired, plain
 from phoenix_hypervisor.app import backups
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.config.secrets import Secrets
-from phoenix_hypervisor.model.address import Address, lxc
-from phoenix_hypervisor.model.backup import Backup
-from phoenix_hypervisor.model.check import Check
+from phoenix_hypervisor.model.address import Address, lxc, vm
+from phoenix_hypervisor.model.backup import Backup, RunInside
+from phoenix_hypervisor.model.check import Check, Said
 from phoenix_hypervisor.model.desired import Desired, Guest, Host
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import DriverError, UsageError
 from phoenix_hypervisor.model.host import HostSetup
 from phoenix_hypervisor.model.host.backups import BackupJob, Backups
+from phoenix_hypervisor.model.observed import Observed, SeenGuest
 from phoenix_hypervisor.verify.checks.command import Command
 from phoenix_hypervisor.verify.checks.http import Http
 from phoenix_hypervisor.verify.checks.tcp import Tcp
@@ -43,6 +45,7 @@ class Store:
     failing: str = ""
     slow: str = ""
     left: Sequence[Address] = ()
+    agent: RunInside | None = None
 
     async def _did(self, what: str, address: Address) -> None:
         self.done.append(f"{what} {address}")
@@ -63,6 +66,9 @@ class Store:
 
     async def start(self, guest: Guest, spare: Address, tell: Tell) -> None:
         await self._did("start", spare)
+
+    def inside_of(self, spare: Address) -> RunInside | None:
+        return self.agent
 
     async def discard(self, spare: Address, tell: Tell) -> None:
         await self._did("discard", spare)
@@ -104,6 +110,33 @@ async def test_what_can_be_asked_is_asked_inside_and_the_rest_is_told(tmp_path: 
         "a page": "`verify_checks` does not name it",
     }
     assert store.done == ["restore lxc/9900", "start lxc/9900", "discard lxc/9900"]
+
+
+async def test_one_that_only_its_agent_reaches_is_asked_by_that(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def run(script: str, timeout_s: float, stdin: bytes) -> Said:
+        asked.append(script)
+        return Said(0, "x" * 200_000, "")
+
+    only = Backups(checks={lxc(101): ("it is well",)})
+    (proof,) = await proofs(await session_of(tmp_path, Store(agent=run), only))
+    assert proof.ok
+    (script,) = asked
+    assert "true" in script
+
+
+async def test_a_machine_without_an_agent_is_only_started(tmp_path: Path) -> None:
+    machine = replace(plain(101, checks=CHECKS), kind="vm", address=vm(101), agent=False)
+    store = Store(found=[Backup("x", vm(101), WHEN, "here")])
+    session = await session_of(tmp_path, store)
+    session.desired = replace(session.desired, guests={vm(101): machine})
+    (proof,) = await proofs(session)
+    assert (proof.ok, proof.answers) == (True, ())
+    assert {check.title: why for check, why in proof.left_out}["it is well"] == (
+        "without a guest agent (`agent`) there is no way into it"
+    )
+    assert store.done == ["restore vm/9900", "start vm/9900", "discard vm/9900"]
 
 
 async def test_a_check_that_is_not_there_proves_nothing(tmp_path: Path) -> None:
@@ -160,6 +193,31 @@ async def test_one_that_fails_does_not_keep_the_others(tmp_path: Path) -> None:
     ]
     (made,) = [one async for one in backups.run(session, work, lambda _: None)]
     assert (made.backup, str(made.failed)) == (None, "no take")
+
+
+async def test_one_that_can_not_be_seen_is_no_backup_and_one_not_made_yet_is_told(
+    tmp_path: Path,
+) -> None:
+    store = Store()
+    session = await session_of(tmp_path, store)
+    there = SeenGuest(lxc(101), "g101", "running", session.desired.stack)
+    session.driver.observe = partial(answer, Observed({lxc(101): there}))  # type: ignore[method-assign]
+    told: list[str] = []
+    work = backups.todo(session, [], None)
+    (made,) = [one async for one in backups.run(session, work, told.append)]
+    assert (made.guest.address, made.failed) == (lxc(101), None)
+    assert "lxc/9901: it is not made yet: nothing to back up" in told
+
+    away = Observed({}, unknown={lxc(101): "its node pve2 is offline"})
+    session.driver.observe = partial(answer, away)  # type: ignore[method-assign]
+    (made,) = [one async for one in backups.run(session, work, told.append)]
+    assert (made.guest.address, made.backup) == (lxc(101), None)
+    assert str(made.failed) == "it can't be seen: its node pve2 is offline"
+    assert store.done == ["take lxc/101"]
+
+
+async def answer(observed: Observed, desired: Desired) -> Observed:
+    return observed
 
 
 async def test_jobs_are_chosen_by_name_and_by_what_they_have(tmp_path: Path) -> None:

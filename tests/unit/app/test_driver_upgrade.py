@@ -1,5 +1,6 @@
 """An exchange of the host's driver with its guests, on simulated guests and a node of doubles."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -225,3 +226,38 @@ async def test_guests_that_an_interruption_left_stopped_start_again(world: World
     await session.driver.stop(lxc(101), lambda _: None)
     assert await work.start_stopped(lambda _: None) == "lxc/101 run again"
     assert (await world.states())[101] == "running"
+
+
+async def test_guests_wait_for_an_exchange_that_outlived_its_run(world: World) -> None:
+    """As after Ctrl-C: they would take the cards that the exchange needs."""
+    session = world.session(NEW)
+    work = HostWork(session, Choice())
+    await work.plan(lambda _: None)
+    for number in (101, 102):
+        await session.driver.stop(lxc(number), lambda _: None)
+    world.node.put("state/exchanging", "")
+    world.node.put("var/lib/phoenix/nvidia/exchange/version", f"{NEW}\n")
+    waiting = asyncio.create_task(work.start_stopped(lambda _: None))
+    await asyncio.sleep(0.5)
+    assert (await world.states())[101] == "stopped"
+    (world.node.root / "state/exchanging").unlink()
+    assert await waiting == "lxc/101, lxc/102 run again"
+
+
+async def test_guests_stay_stopped_where_the_node_does_not_tell(world: World) -> None:
+    session = world.session(NEW)
+    work = HostWork(session, Choice())
+    await work.plan(lambda _: None)
+    await session.driver.stop(lxc(101), lambda _: None)
+    world.node.program("systemctl", "kill -9 $PPID")
+    told = await work.start_stopped(lambda _: None)
+    assert told.startswith("lxc/101: stopped, until it can be seen that the driver is at rest")
+    assert (await world.states())[101] == "stopped"
+
+
+async def test_an_exchange_at_work_is_one_plan_with_its_guests(world: World) -> None:
+    world.node.put("state/exchanging", "")
+    world.node.put("var/lib/phoenix/nvidia/exchange/version", f"{NEW}\n")
+    plan = await world.plan(world.session(NEW))
+    assert [one.address for one in plan.changes] == [DRIVER, lxc(101), lxc(102)]
+    assert "it is waited for" in plan.changes[0].reason

@@ -247,3 +247,20 @@ def test_it_is_switched_off_without_touching_a_rule(host: Host) -> None:
     assert "status 0" in host.run("apply", "--yes")
     assert host.get(f"{_CLUSTER}/options")["enable"] == 0
     assert host.rules() == before
+
+
+def test_switched_on_it_is_judged_for_the_other_nodes_too(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with on_pve.started(tmp_path_factory.mktemp("two"), "pve1", "pve2") as on:
+        host, there = Host(on), "/nodes/pve2/firewall/rules"
+        host.write(FIREWALL)
+        host.send("POST", there, type="in", action="DROP", enable="1", source=_FROM)
+        told = " ".join(host.run("plan").split())
+        assert f"connections from {_FROM} to port 22 of pve2 meet rule 0 of the node" in told
+        host.send("PUT", f"{there}/0", action="ACCEPT")
+        assert "status 0" in host.run("plan")
+        asyncio.run(on.double.call("set_node_offline", "pve2"))
+        told = " ".join(host.run("apply", "--yes").split())
+        assert "it holds on pve2 too" in told
+        assert host.get(f"{_CLUSTER}/options").get("enable", 0) == 0

@@ -79,6 +79,42 @@ TWICE: list[tuple[dict[str, Any], str, str, str]] = [
         "port 5432 for redis",
         "postgresql",
     ),
+    (
+        {"features": ["redis", "dnsmasq"], "redis": {"port": 53}},
+        "/features/1",
+        "port 53 for dnsmasq",
+        "redis",
+    ),
+    (
+        {"features": ["docker", "dnsmasq"], "docker": {"stacks": [{"name": "dns"}]}},
+        "/features/1",
+        "port 53/udp for dnsmasq",
+        "the stack dns",
+    ),
+    (
+        {"features": ["nginx", "acme_ca"]},
+        "/features/1",
+        "port 80 for acme_ca's root certificate",
+        "nginx",
+    ),
+    (
+        {"features": ["acme_ca"], "acme_ca": {"port": 80}},
+        "/acme_ca/port",
+        "port 80 for acme_ca",
+        "acme_ca's root certificate",
+    ),
+    (
+        {"features": ["acme_ca", "step_ca"], "step_ca": {"port": 443}},
+        "/step_ca/port",
+        "port 443 for step_ca",
+        "acme_ca",
+    ),
+    (
+        {"features": ["samba", "redis"], "samba": {}, "redis": {"port": 445}},
+        "/redis/port",
+        "port 445 for redis",
+        "samba",
+    ),
 ]
 
 
@@ -90,6 +126,7 @@ def test_the_second_is_told_at_its_own_word(
     stack(tmp_path, "web", "['80:80']")
     stack(tmp_path, "notes", "['9000:9000']")
     stack(tmp_path, "two", "[{target: 80, published: '9000'}]")
+    stack(tmp_path, "dns", "['53:53/udp']")
     (problem,) = told(tmp_path, words)
     assert problem.pointer == f"/lxc_configs/704{place}"
     assert problem.message.startswith(f"{what} is taken already in lxc/704 (dk): {first} has it (")
@@ -107,6 +144,12 @@ APART: list[dict[str, Any]] = [
     },
     {"features": ["python_api_service", "vllm"], "vllm": {"model": "a/b"}},
     {"features": ["docker"], "docker": {"stacks": ["notes", "udp"]}},
+    {
+        "features": ["redis", "dnsmasq"],
+        "redis": {"port": 53},
+        "dnsmasq": {"listen": ["10.97.60.14"]},
+    },
+    {"features": ["step_ca", "nginx"], "step_ca": {"port": 443}},
 ]
 
 

@@ -140,6 +140,35 @@ def test_what_others_left_waiting_is_not_activated() -> None:
     assert "+\taddress 10.0.0.9/24" in decided.refusals[0]
 
 
+@pytest.mark.parametrize(
+    ("interface", "type_", "told"),
+    [
+        (HostInterface("vmbr0", "bridge", comment="x"), "bond", "a bridge in the files, and on the "
+         "node a bond"),
+        (HostInterface("vmbr0", "bridge", comment="x"), "eth", "on the node a card"),
+        (HostInterface("vmbr0", "bridge", comment="x"), "OVSBridge", "on the node an OVSBridge"),
+        (HostInterface("vmbr0", "vlan", vlan_id=5, device="eno1"), "bridge", "a VLAN interface in "
+         "the files, and on the node a bridge"),
+    ],
+)  # fmt: skip
+def test_what_is_of_another_kind_is_refused(
+    interface: HostInterface, type_: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(VMBR0, "type", type_)
+    decided = _decide(interface)
+    assert decided.tasks == ()
+    assert told in decided.refusals[0]
+    assert "vmbr0" in decided.refusals[0]
+
+
+def test_a_card_that_is_not_there_is_refused_and_a_bond_that_is_keeps_its_kind() -> None:
+    (refusal,) = _decide(HostInterface("eno9", "eth", mtu=9000)).refusals
+    assert "no card eno9" in refusal
+    bond = {"iface": "bond0", "type": "bond", "slaves": "eno1 eno2", "bond_mode": "802.3ad"}
+    told = _interfaces.parameters(HostInterface("bond0", "eth", mtu=9000), bond)
+    assert told == {"type": "bond", "slaves": "eno1 eno2", "bond_mode": "802.3ad", "mtu": "9000"}
+
+
 def test_the_operators_connections_are_read() -> None:
     text = """ssh 10.0.0.7 50000 10.0.0.2 22
 tcp 0 0 10.0.0.2:8006 10.0.0.7:41000

@@ -5,12 +5,14 @@ There is no card here: installer, kernel and nvidia-smi are doubles that keep st
 
 import asyncio
 import hashlib
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.unit.host.rooted_node import RootedNode
 
+from phoenix_hypervisor.host._nvidia import BEFORE
 from phoenix_hypervisor.host.nvidia_driver import ADDRESS, PART
 from phoenix_hypervisor.host.part import Choice, Decided
 from phoenix_hypervisor.model.change import Action, Impact
@@ -20,6 +22,7 @@ from phoenix_hypervisor.model.host import HostSetup
 from phoenix_hypervisor.model.host.cards import Cards, HostDriver, KeptCard
 
 OLD, NEW = "570.86.15", "580.76.05"
+NOTE = BEFORE.lstrip("/")
 URL = "https://mirror.example.com/NVIDIA-Linux-x86_64-{version}.run"
 TWO = (KeptCard(0, "RTX 5060 Ti"), KeptCard(1, "RTX 5060 Ti"))
 NAMES = "NVIDIA GeForce RTX 5060 Ti\nNVIDIA GeForce RTX 5060 Ti\n"
@@ -104,8 +107,9 @@ def test_an_upgrade_says_what_it_costs_and_its_way_back(old: RootedNode) -> None
     _apply(old, _desired())
     assert NEW in _live(old)
     assert _decided(old, _desired()) == Decided()
-    kept = {path.name for path in (old.root / "var/lib/phoenix/nvidia").iterdir()}
+    kept = {path.name for path in (old.root / "var/lib/phoenix/nvidia").glob("*.run")}
     assert kept == {f"{OLD}.run", f"{NEW}.run"}
+    assert old.get_text(NOTE) == ""
 
 
 def test_the_way_back_is_fetched_before_a_driver_made_by_hand_goes(old: RootedNode) -> None:
@@ -150,6 +154,89 @@ def test_cards_are_told_one_by_one(old: RootedNode) -> None:
     with pytest.raises(ConfigureFailed) as caught:
         _apply(old, _desired(OLD))
     assert "fewer than 2 of RTX 5060 Ti" in caught.value.detail
+
+
+def _wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
+
+
+def _interrupt(node: RootedNode, desired: Desired) -> None:
+    """An apply that is cancelled while the installer is at work, and leaves that behind."""
+    node.put("state/slow", "")
+    (task,) = _decided(node, desired).tasks
+
+    async def work() -> None:
+        running = asyncio.create_task(PART.make(node, task, desired, lambda _: None))
+        await asyncio.to_thread(_wait_for, node.root / "state/exchanging")
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(work())
+
+
+def test_an_exchange_outlives_its_run_and_the_next_one_follows_it(old: RootedNode) -> None:
+    _interrupt(old, _desired())
+    decided = _decided(old, _desired())
+    (task,) = decided.tasks
+    assert "is at work on the node: it is waited for" in task.reason
+    assert task.impact is Impact.RESTART
+    assert task.fields[-1].before == f"an exchange for {NEW}"
+    assert f"the way back: the installer of {OLD}" in decided.notes[0]
+    (old.root / "state/slow").unlink()
+    asyncio.run(PART.make(old, task, _desired(), lambda _: None))
+    assert NEW in _live(old)
+    assert old.get_text("state/given").count(f"{NEW} --silent") == 1
+    assert _decided(old, _desired()) == Decided()
+
+
+def test_one_that_is_followed_and_taken_back_is_told(old: RootedNode) -> None:
+    old.put("state/blind", f"{NEW}\n")
+    _interrupt(old, _desired())
+    (task,) = _decided(old, _desired()).tasks
+    (old.root / "state/slow").unlink()
+    with pytest.raises(ConfigureFailed, match=f"{OLD} is back and serves"):
+        asyncio.run(PART.make(old, task, _desired(), lambda _: None))
+
+
+def test_one_for_another_version_is_waited_for_and_then_exchanged(old: RootedNode) -> None:
+    _interrupt(old, _desired())
+    (task,) = _decided(old, _desired(OLD)).tasks
+    (old.root / "state/slow").unlink()
+    asyncio.run(PART.make(old, task, _desired(OLD), lambda _: None))
+    assert OLD in _live(old)
+    assert _decided(old, _desired(OLD)) == Decided()
+
+
+@pytest.mark.parametrize("wanted", [NEW, OLD])
+def test_after_a_node_that_broke_off_it_goes_on_or_back(old: RootedNode, wanted: str) -> None:
+    """As when the power fails while the installer is at work."""
+    old.put(NOTE, f"{OLD}\n")
+    for path in ("state/module", "state/library", "proc/driver/nvidia/version"):
+        (old.root / path).unlink()
+    for library in (old.root / "usr/lib/x86_64-linux-gnu").iterdir():
+        library.unlink()
+    old.put("proc/modules", "zfs 1 0 - Live\n")
+    decided = _decided(old, _desired(wanted))
+    (task,) = decided.tasks
+    assert task.reason == f"an exchange of {OLD} was broken off: nothing is there"
+    assert f"the way back: the installer of {OLD} is kept" in decided.notes[0]
+    if wanted == NEW:
+        old.put("state/unbuildable", f"{NEW}\n")
+        with pytest.raises(ConfigureFailed, match=f"{OLD} is back and serves"):
+            _apply(old, _desired())
+        assert OLD in _live(old)
+        (old.root / "state/unbuildable").unlink()
+    _apply(old, _desired(wanted))
+    assert wanted in _live(old)
+    assert old.get_text(NOTE) == ""
+    assert _decided(old, _desired(wanted)) == Decided()
+
+
+def test_an_exchange_that_ends_without_a_word_is_told(old: RootedNode) -> None:
+    old.program("systemd-run", "true")
+    with pytest.raises(ConfigureFailed, match="was broken off on the node"):
+        _apply(old, _desired())
 
 
 def test_one_in_use_is_left_as_it_is(old: RootedNode) -> None:

@@ -4,11 +4,14 @@ desired -> look (every part, and what is installed) -> decide -> plan -> apply -
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from phoenix_hypervisor.app.host import driver_upgrade, restart, software
 from phoenix_hypervisor.app.session import Session
+from phoenix_hypervisor.drivers import shelllock
+from phoenix_hypervisor.drivers.shelllock import Place
 from phoenix_hypervisor.host import nvidia_driver, parts
 from phoenix_hypervisor.host.part import Choice, Decided, Part, Seen, Task
 from phoenix_hypervisor.host.planning import make
@@ -64,12 +67,28 @@ class HostWork:
     async def start_stopped(self, tell: Tell) -> str:
         """After an apply that failed or was interrupted: guests that it stopped for the driver, and
         did not start, start again. Tells how that went; empty where there are none.
+
+        An exchange that is at work on the node is waited for: it needs the cards for itself.
         """
         try:
             left = await driver_upgrade.at_rest(self._stopped, self._session)
         except PhoenixError as error:
             return f"whether they run can't be seen: {error.message}"
-        return await driver_upgrade.start_again(left, self._session.driver, tell)
+        return await self._start_again(left, tell)
+
+    async def _start_again(self, guests: Sequence[Guest], tell: Tell) -> str:
+        if not guests:
+            return ""
+        driver = self._session.driver
+        try:
+            await nvidia_driver.at_rest(await driver.node(), tell)
+        except PhoenixError as error:
+            names = ", ".join(guest.address for guest in guests)
+            return (
+                f"{names}: stopped, until it can be seen that the driver is at rest "
+                f"({error.message}); `phoenix host apply` and `phoenix apply` start them"
+            )
+        return await driver_upgrade.start_again(guests, driver, tell)
 
     async def _decide(self, part: Part, node: Node) -> Decided:
         desired = self._session.desired
@@ -105,9 +124,25 @@ class HostWork:
             await part.make(node, task, self._session.desired, tell)
         except PhoenixError as error:
             if change.address == nvidia_driver.ADDRESS and self._stopped:
-                told = await driver_upgrade.start_again(self._stopped, self._session.driver, tell)
+                told = await self._start_again(self._stopped, tell)
                 error.detail = "\n".join(one for one in (error.detail, told) if one)
             raise
+
+
+@asynccontextmanager
+async def hold(session: Session, command: str) -> AsyncIterator[None]:
+    """Keeps others away from the stack, and from its host, whatever stack they set that up for.
+
+    Raises `StackBusy`, and `Unsupported` where the target has no host.
+    """
+    node = await session.driver.node()
+    async with session.hold(command, cuts=True) as run:
+        await node.run("true", "the lock of the host")  # a clear error where there's no way
+        told = replace(run, command=f"{command} (stack {session.desired.stack})")
+        place = Place("phoenix.host", f"host {node.name}", node.name, lambda: node.way_in)
+        async with shelllock.hold(place, told) as held:
+            held.broken_off.clear()  # what those left is found by looking
+            yield
 
 
 def left_over(plan: Plan) -> Mapping[Address, str]:
@@ -129,4 +164,4 @@ def _behind(decided: Decided, others: Sequence[Decided]) -> Decided:
     )
 
 
-__all__ = ["Choice", "HostWork", "left_over", "outstanding"]
+__all__ = ["Choice", "HostWork", "hold", "left_over", "outstanding"]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from phoenix_hypervisor import features
+from phoenix_hypervisor.app.host import ended
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.configure import fingerprint
 from phoenix_hypervisor.configure.plain import secrets_in
@@ -33,21 +34,26 @@ class Software:
             session.secrets.redactor.add(secret.literal or "")
 
     async def look(self, node: Node, tell: Tell) -> Decided:
-        """Which features differ. Asks the host, and changes nothing."""
-        if not self._host.features:
-            return Decided()
+        """Which features differ, or are to be ended. Asks the host, and changes nothing."""
         session = self._session
+        ending = await ended.look(node, session.desired)
+        if not self._host.features:
+            return Decided(ending)
         async with session.configurator(_LIMIT_S) as work:
             found = await work.examine(
                 self._host, session.desired, node.way_in, self._prints(), tell
             )
         found = found.without(session.secrets.redactor)
         turns = {use.name: _turn(use) for use in self._host.features}
-        return decided(found.features, turns, found.notes)
+        return _behind(ending, decided(found.features, turns, found.notes))
 
     async def make(self, node: Node, change: Change, tell: Tell) -> None:
-        """Applies the one feature that the change names."""
+        """Applies, or ends, the one feature that the change names."""
         session, name = self._session, change.address.partition("/")[2]
+        if change.action is Action.STOP:
+            async with self._turn:
+                await ended.end(node, name, tell)
+            return
         alone = replace(
             self._host, features=tuple(use for use in self._host.features if use.name == name)
         )
@@ -86,6 +92,13 @@ def decided(
         for task in tasks
     )
     return Decided(ordered, notes=(*notes, *told))
+
+
+def _behind(ending: tuple[Task, ...], others: Decided) -> Decided:
+    """What is ended goes first: another one may want its port."""
+    before = tuple(task.address for task in ending)
+    rest = tuple(replace(task, after=(*before, *task.after)) for task in others.tasks)
+    return replace(others, tasks=(*ending, *rest))
 
 
 def as_guest(desired: Desired) -> Guest:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from phoenix_hypervisor.config import told
+from phoenix_hypervisor.config.desire.hosts.storage import storage_id
 from phoenix_hypervisor.config.folder import HYPERVISOR, Folder
 from phoenix_hypervisor.model.problem import Problem
 
@@ -28,8 +29,21 @@ def find(folder: Folder) -> Iterator[Problem]:
                 if folder.guest(ident) is None:
                     message = f"the job `{name}` names {ident}, which is not in the files"
                     yield spot.error((*place, "guests", index), message, "remove it, or add it")
+    yield from _servers(folder)
     if folder.knows_all_guests:
         yield from _checks(folder)
+
+
+def _servers(folder: Folder) -> Iterator[Problem]:
+    spot = folder.spot(HYPERVISOR)
+    datasets = [one for one in folder.host.zfs.datasets if one.proxmox_storage_type is not None]
+    taken = {storage_id(one) for one in datasets}
+    for name in folder.host.backups.servers:
+        if name in taken:
+            message = f"the storage `{name}` is already that of a dataset"
+            yield spot.error(
+                ("backups", "servers", name), message, "name the server otherwise", key=True
+            )
 
 
 def _checks(folder: Folder) -> Iterator[Problem]:

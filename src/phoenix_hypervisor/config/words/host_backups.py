@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from phoenix_hypervisor.config.words.base import Words
+from phoenix_hypervisor.config.words.target import Fingerprint
 from phoenix_hypervisor.config.words.values import (
     AbsolutePath,
     GuestId,
@@ -13,6 +14,7 @@ from phoenix_hypervisor.config.words.values import (
     Text,
     shaped,
 )
+from phoenix_hypervisor.model.secret import Secret
 
 Count = Annotated[int, Field(ge=0)]
 JobName = Annotated[
@@ -29,6 +31,39 @@ Schedule = Annotated[
         r"[A-Za-z0-9*,./:~ -]+",
         "a schedule",
         'a calendar event, such as "02:30", "mon..fri 21:00" or "sun 03:00"',
+    ),
+]
+
+BackupHost = Annotated[
+    str,
+    shaped(
+        r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?",
+        "the name or address of a server",
+        "such as backup.home.lab or 10.0.0.5, without https:// and a port",
+    ),
+]
+DatastoreName = Annotated[
+    str,
+    shaped(
+        r"[A-Za-z0-9_][A-Za-z0-9._-]{2,31}",
+        "the name of a datastore",
+        "letters, digits and _ . -, 3 to 32 of them",
+    ),
+]
+BackupLogin = Annotated[
+    str,
+    shaped(
+        r"[^\s:/@!]+@[A-Za-z0-9._-]+(![A-Za-z0-9._-]+)?",
+        "a login of a Proxmox Backup Server",
+        "user@realm, as phoenix@pbs, or user@realm!token",
+    ),
+]
+Namespace = Annotated[
+    str,
+    shaped(
+        r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*){0,6}",
+        "a namespace of a Proxmox Backup Server",
+        "letters, digits and _ . -, with / between one and one in it, at most 7",
     ),
 ]
 
@@ -72,6 +107,26 @@ class Job(Words):
     enabled: bool = Field(True, description="Whether it runs.")
 
 
+class BackupServer(Words):
+    """A Proxmox Backup Server."""
+
+    server: BackupHost = Field(description="Its name or address.")
+    datastore: DatastoreName = Field(description="The datastore on it.")
+    username: BackupLogin = Field(
+        description="Who logs in: a user, as `phoenix@pbs`, or a token, as `phoenix@pbs!home`."
+    )
+    password: Secret = Field(
+        description='The password or the token\'s secret, as `{"secret": "NAME"}`.'
+    )
+    fingerprint: Fingerprint | None = Field(
+        None, description="The SHA-256 fingerprint of its certificate, where no CA vouches for it."
+    )
+    namespace: Namespace | None = Field(None, description="The namespace in the datastore.")
+    port: Annotated[int | None, Field(ge=1, le=65535)] = Field(
+        None, description="Its port, where it is not 8007."
+    )
+
+
 class Backups(Words):
     """Backups of guests."""
 
@@ -80,6 +135,10 @@ class Backups(Words):
     )
     jobs: Annotated[dict[JobName, Job], NoComments] = Field(
         default_factory=dict, description="Jobs, each under its name."
+    )
+    servers: Annotated[dict[StorageName, BackupServer], NoComments] = Field(
+        default_factory=dict,
+        description="Proxmox Backup Servers, each under the name of the storage that it becomes.",
     )
     verify_checks: Annotated[dict[GuestId, list[Text]], NoComments] = Field(
         default_factory=dict,

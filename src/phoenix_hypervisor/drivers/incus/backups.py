@@ -14,12 +14,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from phoenix_hypervisor.drivers.incus import instance, names, places, snapshots
+from phoenix_hypervisor.drivers.incus import apart, names, places, snapshots
 from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.drivers.incus.guests import Guests
 from phoenix_hypervisor.drivers.incus.inside import Inside
+from phoenix_hypervisor.drivers.incus.instance import Devices
 from phoenix_hypervisor.drivers.incus.volumes import Volumes
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
@@ -33,8 +34,6 @@ _LIMIT_S = 6 * 3600.0
 _POWER_S = 60
 _ENDINGS = {"zstd": ".tar.zst", "gzip": ".tar.gz", "none": ".tar"}
 _INSTANCE = "instance"
-_CARD = {"type": "nic", "nictype": "p2p"}
-"""A cable whose other end lies on this machine, plugged into nothing."""
 
 
 class Backups:
@@ -102,41 +101,23 @@ class Backups:
         tell("restoring the root disk")
         headers = {"X-Incus-name": name}
         await self._client.upload("/1.0/instances", folder / root, headers, limit_s=_LIMIT_S)
-        # Before anything else: whatever happens from here on, it is known for what it is.
-        marks = {
-            names.SPARE: guest.address,
-            names.ADDRESS: spare,
-            names.STATE: names.CREATING,
-            names.PROTECTED: "false",
-        }
-        await self._client.send("PATCH", at("instances", name), {"config": marks})
-        made, etag = await self._client.get_with_etag(at("instances", name))
-        devices = _cut_off(made["devices"])
-        for device in [one for one in devices if one.startswith("volume-")]:
+        # Before anything else: whatever happens from here on, it is known for what it is, and has
+        # nothing of the guest that it is a copy of.
+        made = await self._set_apart(guest.address, spare)
+        if gone := apart.left_out(made):
+            tell(f"it goes without {', '.join(gone)}")
+        devices = apart.devices(made)
+        for device, words in apart.volumes(made).items():
             tell(f"restoring the volume {device.removeprefix('volume-')}")
-            pool = devices[device]["pool"]
             volume = names.volume(spare, device.removeprefix("volume-"))
-            where = at("storage-pools", pool, "volumes", "custom")
+            where = at("storage-pools", words["pool"], "volumes", "custom")
             file = next(one for one in said["files"] if one.startswith(f"{device}.tar"))
             named = {"X-Incus-name": volume}
             await self._client.upload(where, folder / file, named, limit_s=_LIMIT_S)
-            config = {names.ADDRESS: spare}
+            config = {names.ADDRESS: spare, names.SPARE: guest.address}
             await self._client.send("PATCH", f"{where}/{volume}", {"config": config})
-            devices[device] |= {"source": volume}
-        config = {
-            key: value
-            for key, value in made["config"].items()
-            if not (key.startswith("volatile.") and key.endswith(".hwaddr"))
-        }
-        body = {
-            "architecture": made["architecture"],
-            "config": config | {"boot.autostart": "false"},
-            "devices": devices,
-            "profiles": [],
-            "ephemeral": False,
-            "description": f"A restored backup of {guest.address} (Phoenix, {self._place.stack})",
-        }
-        await self._client.send("PUT", at("instances", name), body, etag=etag)
+            devices[device] = {**words, "source": volume}
+        await self._client.send("PATCH", at("instances", name), {"devices": devices})
 
     async def start(self, guest: Guest, spare: Address, tell: Tell) -> None:
         """Without waiting for addresses that nobody could give."""
@@ -150,8 +131,11 @@ class Backups:
             tell,
         )
 
+    def inside_of(self, spare: Address) -> None:
+        """None: by Incus itself, as into every guest."""
+
     async def discard(self, spare: Address, tell: Tell) -> None:
-        """Removes it, if it is a spare one."""
+        """Removes it, if it is a spare one, and the volumes that were restored for it."""
         try:
             now = await self._own(spare)
         except NotFound:
@@ -160,18 +144,62 @@ class Backups:
             if not self._is_spare(now):
                 raise Conflict(f"{spare} is no restored backup: it is left alone")
             tell(f"removing {spare}")
-            await self._guests.delete(spare, tell, keep_volumes=False)
-        await self._volumes.delete_of(spare)
+            if names.SPARE not in now["config"]:  # it is as it was imported, perhaps protected
+                await self._set_apart(Address(now["config"].get(names.ADDRESS, "")), spare)
+            await self._guests.delete_instance(spare, tell)
+        for pool, volume in (await self._restored()).get(spare, ()):
+            tell(f"removing the restored volume {volume}")
+            where = at("storage-pools", pool, "volumes", "custom", volume)
+            await self._client.send("DELETE", where)
 
     async def spares(self) -> Sequence[Address]:
-        """By their mark, or by their name."""
+        """By their mark, or by their name; also where nothing is left but a volume."""
         try:
             found = await self._client.listed("/1.0/instances")
         except NotFound:
             return []  # the project is not there yet
         own = [one for one in found if one["config"].get(names.STACK) == self._place.stack]
         spare = (names.address(one["name"]) for one in own if self._is_spare(one))
-        return [one for one in spare if one is not None]
+        known = dict.fromkeys(one for one in spare if one is not None)
+        return [*(known | dict.fromkeys(await self._restored()))]
+
+    async def _set_apart(self, original: Address, spare: Address) -> Mapping[str, Any]:
+        """Marks it, and takes all that is the original's; returns what it was."""
+        where = at("instances", names.instance(spare))
+        made, etag = await self._client.get_with_etag(where)
+        marks = {
+            names.SPARE: original,
+            names.ADDRESS: spare,
+            names.STATE: names.CREATING,
+            names.PROTECTED: "false",
+        }
+        body = {
+            "architecture": made["architecture"],
+            "config": apart.config(made) | marks,
+            "devices": apart.devices(made),
+            "profiles": [],
+            "ephemeral": False,
+            "description": f"A restored backup of {original} (Phoenix, {self._place.stack})",
+        }
+        await self._client.send("PUT", where, body, etag=etag)
+        return cast("Mapping[str, Any]", made)
+
+    async def _restored(self) -> dict[Address, list[tuple[str, str]]]:
+        """The volumes that were restored for spare guests, each by its pool and name.
+
+        By their mark. One whose run was killed right after its import has none yet: nobody uses it,
+        its name is of an id for spare guests, and it says the address of another.
+        """
+        found: dict[Address, list[tuple[str, str]]] = {}
+        for pool, one in await self._volumes.listed():
+            told = Address(one["config"].get(names.ADDRESS, ""))
+            own = names.owner(one["name"])
+            is_new = own is not None and own != told and not one.get("used_by")
+            if names.SPARE in one["config"]:
+                found.setdefault(told, []).append((pool, one["name"]))
+            elif own is not None and is_new and int(addresses.ident(own)) >= self._place.spare_id:
+                found.setdefault(own, []).append((pool, one["name"]))
+        return found
 
     def _is_spare(self, one: Mapping[str, Any]) -> bool:
         """By its mark. One that was being imported when its run was killed has none yet: it rests,
@@ -255,18 +283,5 @@ class Backups:
 
 
 def _device_of(now: Mapping[str, Any], volume: str) -> str:
-    devices: instance.Devices = now["devices"]
+    devices: Devices = now["devices"]
     return next(name for name, one in devices.items() if one.get("source") == volume)
-
-
-def _cut_off(devices: instance.Devices) -> instance.Devices:
-    """The same without a way to anybody: cards end in the air, shared folders are read only."""
-    found: instance.Devices = {}
-    for name, device in devices.items():
-        if device["type"] == "nic":
-            found[name] = {**_CARD, "name": device.get("name", name)}
-        elif name.startswith("mount-"):
-            found[name] = {**device, "readonly": "true"}
-        else:
-            found[name] = dict(device)
-    return found

@@ -110,11 +110,14 @@ class Guests:
     async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool) -> None:
         """Removes the instance and, unless they are kept, the volumes that were made for it."""
         with contextlib.suppress(NotFound):
-            await self._delete_instance(address, tell, keep_volumes=keep_volumes)
+            await self.delete_instance(address, tell, keep_volumes=keep_volumes)
         if not keep_volumes:  # also those of an instance that somebody removed by hand
             await self._volumes.delete_of(address)
 
-    async def _delete_instance(self, address: Address, tell: Tell, *, keep_volumes: bool) -> None:
+    async def delete_instance(
+        self, address: Address, tell: Tell, *, keep_volumes: bool = False
+    ) -> None:
+        """Removes the instance alone. `keep_volumes`: not even its snapshots hold them then."""
         current, _ = await self._read(address)
         if current["config"].get(names.PROTECTED) == "true":
             raise Conflict(

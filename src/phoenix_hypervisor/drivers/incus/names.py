@@ -24,7 +24,7 @@ NIC = PREFIX + "nic."
 VOLUME = PREFIX + "volume."
 HANDOVER = PREFIX + "handover"
 SPARE = PREFIX + "spare"
-"""On a guest that is a restored backup, and only there to be checked: whose backup it is."""
+"""On a guest that is a restored backup and only there to be checked, and on its volumes: whose."""
 
 COMPLETE = "complete"
 CREATING = "creating"
@@ -50,6 +50,12 @@ def address(instance_name: str) -> Address | None:
 def volume(guest: Address, name: str) -> str:
     """The custom storage volume of a guest's volume: `lxc-101-data`."""
     return f"{instance(guest)}-{_legal(name)}"
+
+
+def owner(volume_name: str) -> Address | None:
+    """`lxc-101-data` -> `lxc/101`: the guest that a volume of this name would be of."""
+    kind, _, rest = volume_name.partition("-")
+    return address(f"{kind}-{rest.partition('-')[0]}")
 
 
 def volume_device(name: str) -> str:

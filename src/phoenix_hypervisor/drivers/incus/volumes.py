@@ -32,18 +32,22 @@ class Volumes:
         self, address: Address, but: AbstractSet[tuple[str, str]] = frozenset()
     ) -> None:
         """Deletes a guest's volumes, except those of these pools and names."""
-        for pool in await self._client.listed("/1.0/storage-pools", project=None):
-            for volume in await self._in(pool["name"]):
-                if (pool["name"], volume["name"]) in but:
-                    continue
-                if volume["config"].get(names.ADDRESS) == address:
-                    await self._client.send("DELETE", _path(pool["name"], volume["name"]))
+        for pool, volume in await self.listed():
+            if (pool, volume["name"]) in but:
+                continue
+            if volume["config"].get(names.ADDRESS) == address:
+                await self._client.send("DELETE", _path(pool, volume["name"]))
 
     async def delete_unused(self, pool: str) -> None:
         """Deletes the stack's volumes in a pool that no instance uses: their guest is gone."""
         for volume in await self._in(pool):
             if not volume.get("used_by"):
                 await self._client.send("DELETE", _path(pool, volume["name"]))
+
+    async def listed(self) -> list[tuple[str, dict[str, Any]]]:
+        """All of the stack, each with the name of its pool."""
+        pools = await self._client.listed("/1.0/storage-pools", project=None)
+        return [(pool["name"], one) for pool in pools for one in await self._in(pool["name"])]
 
     async def _in(self, pool: str) -> list[dict[str, Any]]:
         """The stack's volumes in a pool; none where pool or project are gone meanwhile."""

@@ -3,18 +3,17 @@
 Where a guest lies is decided when it is restored: each volume on the storage that it had, cards
 with their link down, no folder of the node. So it never starts with a way to anybody.
 
-Source: the Proxmox VE API documentation, `/nodes/{node}/vzdump`, `/nodes/{node}/lxc` (restore) and
-`/nodes/{node}/storage/{storage}/content`; vzdump(1).
+Source: the Proxmox VE API documentation, `/nodes/{node}/vzdump`, `/nodes/{node}/lxc` and
+`/nodes/{node}/qemu` (restore), `/nodes/{node}/storage/{storage}/content`; vzdump(1).
 """
 
 import contextlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from phoenix_hypervisor.drivers.proxmox import cluster
+from phoenix_hypervisor.drivers.proxmox import agent, apart, cluster, kinds, state
 from phoenix_hypervisor.drivers.proxmox.api.client import Api, path
 from phoenix_hypervisor.drivers.proxmox.api.texts import NoGuest
 from phoenix_hypervisor.drivers.proxmox.changing import Changing
@@ -22,10 +21,13 @@ from phoenix_hypervisor.drivers.proxmox.cluster import Cluster
 from phoenix_hypervisor.drivers.proxmox.guests import Guests
 from phoenix_hypervisor.drivers.proxmox.inside import Inside
 from phoenix_hypervisor.drivers.proxmox.marks import Notes, Tags
-from phoenix_hypervisor.drivers.proxmox.property import indexed, parse, size_gb, text
+from phoenix_hypervisor.drivers.proxmox.node import guest_file
+from phoenix_hypervisor.drivers.proxmox.property import flag
+from phoenix_hypervisor.drivers.proxmox.state import State
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.backup import Backup
+from phoenix_hypervisor.model.backup import Backup, RunInside
+from phoenix_hypervisor.model.check import Said
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import (
@@ -104,12 +106,7 @@ class Backups:
         return [made[-1], *(one for one in before if one.id not in left)]
 
     async def restore(self, backup: Backup, guest: Guest, spare: Address, tell: Tell) -> None:
-        """Restores a container. Raises `Unsupported` for a virtual machine."""
-        if guest.kind != "lxc":
-            raise Unsupported(
-                f"{guest.address}: a restored virtual machine can't be asked without a network",
-                hint="restore it by hand with another id, and look at it there",
-            )
+        """Raises `Unsupported` for a template, which nobody can start."""
         seen = await cluster.look(self.api)
         if await cluster.is_taken(self.api, spare):
             raise Conflict(
@@ -123,28 +120,56 @@ class Backups:
                 await self.api.get(path("nodes", node, "vzdump", "extractconfig"), volume=backup.id)
             )
         )
+        if flag(config.get("template")):
+            raise Unsupported(
+                f"{guest.address}: its backup is one of a template, which can't be started",
+                hint="the first clone of it proves it",
+            )
         vmid = int(addresses.ident(spare))
         tags = Tags(self.stack, complete=False, others=(f"{_SPARE}.{guest.id}",))
         told = f"A restored backup of {guest.address}, which Phoenix checks and then removes."
+        if guest.kind == "lxc":
+            where = path("nodes", node, "lxc")
+            given: dict[str, Any] = {
+                "ostemplate": backup.id,
+                "restore": True,
+                **apart.given(config),
+            }
+        else:
+            where, given = path("nodes", node, "qemu"), {"archive": backup.id, "unique": True}
         tell(f"restoring {backup.id}")
         await self.api.run(
             "POST",
-            path("nodes", node, "lxc"),
+            where,
             tell,
             _LIMIT_S,
             vmid=vmid,
-            ostemplate=backup.id,
-            restore=True,
             tags=tags.write(vmid),
             description=Notes(told, stack=self.stack, making=True).write(vmid),
             **_OFF,
-            **_cut_off(config),
+            **given,
         )
+        await self._set_apart(spare, tell)
 
     async def start(self, guest: Guest, spare: Address, tell: Tell) -> None:
         """Without waiting for an address: its cards are not plugged in."""
         now = await self.guests.start(spare, tell)
+        if guest.kind == "vm":
+            if guest.agent:
+                await agent.ready(self.api, now, tell)
+            return
         await self.inside.ready(replace(guest, address=spare, nics=()), now, tell)
+
+    def inside_of(self, spare: Address) -> RunInside | None:
+        """By the guest agent of a virtual machine, which needs no network."""
+        if addresses.kind(spare) != "vm":
+            return None
+
+        async def run(script: str, timeout_s: float, stdin: bytes) -> Said:
+            now = await self.changing.own(spare)
+            return await agent.run(self.api, now, script, timeout_s, stdin)
+
+        return run
 
     async def discard(self, spare: Address, tell: Tell) -> None:
         """Removes it, if it is a spare one. A restore that is still under way is waited for."""
@@ -168,6 +193,45 @@ class Backups:
             if is_spare and tags.stack == self.stack:
                 found.append(one.address)
         return found
+
+    async def _set_apart(self, spare: Address, tell: Tell) -> None:
+        """Takes off what leads to somebody else. Raises `Conflict` where something stays.
+
+        What root@pam restores has raw options of LXC too, which only its file can lose.
+        """
+        now = await self._whole(spare)
+        if not kinds.is_container(now) and (down := apart.unplugged(now.config)):
+            await self.changing.write(now, dict(down))
+            now = await self._whole(spare)
+        gone, lines = self._foreign(now), apart.foreign_lines(now.config)
+        if gone or lines:
+            tell(f"it goes without {', '.join([*gone, *lines])}")
+        plain = [key for key in gone if not apart.by_root(key)]
+        rooted = [key for key in gone if apart.by_root(key)]
+        why = f"what {spare}, a restored backup, may not keep"
+        channel = self.guests.channels.of(now.node)
+        if rooted or lines:
+            await channel.run("true", why)  # without a way in, that is what is told
+        for keys, as_root in ((plain, ""), (rooted, why)):
+            if keys:
+                await self.changing.write(now, dict.fromkeys(keys), as_root)
+                now = await self._whole(spare)
+        if lines:
+            await guest_file.set_raw(channel, now.vmid, apart.own_lines(now.config), why)
+        now = await self._whole(spare)
+        if left := [*self._foreign(now), *apart.foreign_lines(now.config)]:
+            raise Conflict(
+                f"{spare} can't be cut off, so that it is not started: {', '.join(left)} could not "
+                "be taken off"
+            )
+
+    async def _whole(self, spare: Address) -> State:
+        """With the raw options of LXC."""
+        now = await self.changing.own(spare)
+        return await state.with_raw(self.api, now) if kinds.is_container(now) else now
+
+    def _foreign(self, now: State) -> list[str]:
+        return apart.foreign(now.config, now.vmid, is_container=kinds.is_container(now))
 
     async def _settled(self, spare: Address, tell: Tell) -> None:
         """A task goes on in Proxmox VE when whoever began it is interrupted."""
@@ -218,21 +282,4 @@ def _read(config: str) -> dict[str, str]:
         key, colon, value = line.partition(":")
         if colon and not key.startswith(("#", "lxc.")):
             found[key.strip()] = value.strip()
-    return found
-
-
-def _cut_off(config: Mapping[str, str]) -> dict[str, str]:
-    """Disks and cards of the restored guest. Folders of the node, which it shares, are left out."""
-    found: dict[str, str] = {}
-    for key, value in {"rootfs": config.get("rootfs", ""), **indexed(config, "mp")}.items():
-        parts = parse(value, "volume")
-        storage, colon, _ = parts.pop("volume", "").partition(":")
-        if not colon or value.startswith("/"):
-            continue
-        size = math.ceil(size_gb(parts.pop("size", None)) or 1)
-        found[key] = text({**parts, "volume": f"{storage}:{size}"}, "volume")
-    for key, value in indexed(config, "net").items():
-        card = parse(value)
-        card.pop("hwaddr", None)  # two with one address would take each other's packets
-        found[key] = text({**card, "link_down": "1"})
     return found

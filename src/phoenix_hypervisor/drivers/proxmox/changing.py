@@ -20,7 +20,7 @@ from phoenix_hypervisor.drivers.proxmox import (
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.node import folders, guest_file
 from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
-from phoenix_hypervisor.drivers.proxmox.property import parse, size_gb
+from phoenix_hypervisor.drivers.proxmox.property import flag, parse, size_gb
 from phoenix_hypervisor.drivers.proxmox.seeds import Seeds
 from phoenix_hypervisor.drivers.proxmox.state import State, url
 from phoenix_hypervisor.model.address import Address
@@ -87,22 +87,42 @@ class Changing:
         todo = edits.between(guest, now, paths)
         if guest.kind == "lxc" and guest.mounts and _asks(paths, "mounts"):
             await self._folders(guest, now, tell)
+        if not edits.of_mounts(todo) or not kinds.is_container(now):
+            return await self._edit(now, todo, tell)
+        # PVE changes no mount of a protected container: it is free meanwhile.
+        is_protected = flag(todo.plain.pop("protection", now.config.get("protection")))
+        if flag(now.config.get("protection")):
+            tell("taking its protection off for its mounts")
+            now = await self.free(now)
+        try:
+            await self._edit(now, todo, tell)
+        finally:
+            if is_protected:
+                await self.write(await self.own(guest.address), {"protection": "1"})
+        return await self.own(guest.address)
+
+    async def free(self, now: State) -> State:
+        """Takes a guest's protection off; the guest anew."""
+        await self.write(now, {"protection": "0"})
+        return await self.read(now.address)
+
+    async def _edit(self, now: State, todo: edits.Edits, tell: Tell) -> State:
         lost = edits.volumes_of(
             now.config, [key for key, value in todo.plain.items() if value is None]
         )
         if todo.plain:
             tell("writing " + ", ".join(todo.plain))
             await self.write(now, todo.plain)
-            now = await self.own(guest.address)
+            now = await self.own(now.address)
         if todo.root:
             tell("writing " + ", ".join(todo.root) + " as root")
-            why = f"{', '.join(sorted(todo.root))} of {guest.address}, which no token may write"
+            why = f"{', '.join(sorted(todo.root))} of {now.address}, which no token may write"
             await self.write(now, todo.root, why)
-            now = await self.own(guest.address)
+            now = await self.own(now.address)
         if freed := edits.freed(now, lost):
             tell("destroying the volumes that were taken off")
             await self.write(now, dict.fromkeys(freed))
-            now = await self.own(guest.address)
+            now = await self.own(now.address)
         return now
 
     async def seed(self, guest: Guest) -> None:

@@ -259,7 +259,7 @@ class ProxmoxDriver:
 
     async def node(self) -> Node:
         """The node that is worked on."""
-        return HostNode(self._api, self.channels.of(self._view.node))
+        return HostNode(self._api, self.channels.of(self._view.node), self._reveal)
 
     def backups(self, wanted: Wanted) -> Backups:
         """In the storages that the jobs name."""

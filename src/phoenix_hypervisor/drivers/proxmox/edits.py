@@ -56,6 +56,11 @@ def between(guest: Guest, state: State, paths: Collection[str] | None) -> Edits:
     )
 
 
+def of_mounts(edits: Edits) -> bool:
+    """Whether mounts or volumes of a container are among them."""
+    return any(key.rstrip("0123456789") == "mp" for key in (*edits.plain, *edits.root))
+
+
 def notes(guest: Guest, state: State, stack: str) -> Notes:
     """The notes of a guest as it is: what is asked for now, and which key is which volume's."""
     known = container.volume_keys(guest, state.config, state.notes) if guest.kind == "lxc" else {}

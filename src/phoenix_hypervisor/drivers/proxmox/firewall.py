@@ -12,6 +12,7 @@ from phoenix_hypervisor.drivers import fields as words
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.property import flag
 from phoenix_hypervisor.drivers.proxmox.state import url
+from phoenix_hypervisor.model import pve_rule
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Firewall, FirewallRule, Json
 from phoenix_hypervisor.model.errors import Conflict
@@ -49,19 +50,16 @@ def normalised(firewall: Firewall | None) -> Json:
 
 
 def parameters(rule: FirewallRule) -> dict[str, str]:
-    """PVE's parameters of one rule. Ports need a protocol: TCP where the files name none."""
-    ports = ",".join(port.replace("-", ":") for port in rule.ports)
-    given = {
-        "type": rule.direction,
-        "action": rule.action,
-        "enable": "1",
-        "source": rule.source,
-        "dest": rule.dest,
-        "proto": rule.proto or ("tcp" if ports else None),
-        "dport": ports,
-        "comment": rule.comment,
-    }
-    return {key: value for key, value in given.items() if value}
+    """PVE's parameters of one rule."""
+    return pve_rule.parameters(
+        direction=rule.direction,
+        action=rule.action,
+        source=rule.source,
+        dest=rule.dest,
+        proto=rule.proto,
+        ports=rule.ports,
+        comment=rule.comment,
+    )
 
 
 async def write(api: Api, node: str, address: Address, wanted: Firewall | None) -> None:
@@ -90,7 +88,7 @@ async def _write_rules(
     rows = url(node, address, "firewall", "rules")
     told = [parameters(rule) for rule in wanted]
     before = sorted(await api.get(rows), key=lambda rule: int(rule.get("pos", 0)))
-    if [_told(rule) for rule in before] == told:
+    if [pve_rule.told(rule) for rule in before] == told:
         return
     # A new rule lands at the top whatever position is asked for: so the last comes first.
     for rule in reversed(told):
@@ -105,14 +103,6 @@ async def _write_rules(
             )
         where = url(node, address, "firewall", "rules", position)
         await api.delete(where, digest=there[0].get("digest"))
-
-
-def _told(rule: Mapping[str, Any]) -> dict[str, str]:
-    kept = {key: str(rule[key]) for key in _KEYS if rule.get(key) not in (None, "")}
-    return {**kept, "enable": "1" if flag(rule.get("enable", 1)) else "0"}
-
-
-_KEYS = ("type", "action", "enable", "source", "dest", "proto", "dport", "comment")
 
 
 def _seen_rule(rule: Mapping[str, Any]) -> FirewallRule:

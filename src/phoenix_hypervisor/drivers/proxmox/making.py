@@ -10,7 +10,7 @@ from phoenix_hypervisor.drivers.proxmox.cluster import Cluster, Listed
 from phoenix_hypervisor.drivers.proxmox.marks import Notes, Tags
 from phoenix_hypervisor.drivers.proxmox.node.channels import Channels
 from phoenix_hypervisor.drivers.proxmox.node.guest_file import Aside
-from phoenix_hypervisor.drivers.proxmox.property import parse
+from phoenix_hypervisor.drivers.proxmox.property import flag, parse
 from phoenix_hypervisor.drivers.proxmox.state import State, url
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import CloneOf, Guest
@@ -78,6 +78,7 @@ class Making:
             key: value
             for key, value in keys.items()
             if value is not None
+            and key != "protection"  # mounts are still to come, and a later try could not clear it
             and not container.root_only(key, value, {}, unprivileged=guest.unprivileged)
         }
         tell(f"creating it on {node} from {volume}")
@@ -201,6 +202,8 @@ class Making:
         tell("removing what is half made")
         if now.config.get("lock"):
             await unlock(self.channels, now)
+        if flag(now.config.get("protection")):
+            await self.changing.free(now)
         await self.api.run("DELETE", url(now.node, address), tell, force=_force(address))
 
     async def _is_half_made(self, address: Address) -> bool:

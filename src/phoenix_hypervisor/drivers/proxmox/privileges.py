@@ -38,13 +38,18 @@ BASE: tuple[str, ...] = tuple(PRIVILEGES)
 
 ON_DEMAND: Mapping[str, str] = {
     "Datastore.Allocate": "`phoenix backup run` of a job with `keep`, storages on datasets of the "
-    "host (`proxmox_storage_type`)",
+    "host (`proxmox_storage_type`), Proxmox Backup Servers (`backups`)",
     "Sys.Console": "guests under the HA manager (`ha`)",
     "Sys.Modify": "privileged containers (`unprivileged`: false), start order of virtual machines, "
     "backup jobs (`backups`)",
     "VM.Backup": "`phoenix backup run` and `phoenix backup verify`",
+    "VM.GuestAgent.Unrestricted": "`phoenix backup verify` of virtual machines, whose checks are "
+    "asked by their guest agent",
 }
 """What only some folders need, on `/`: not in the role; a plan that needs it says so."""
 
-OLD_NAMES: Mapping[str, str] = {"VM.GuestAgent.Audit": "VM.Monitor"}
+OLD_NAMES: Mapping[str, str] = {
+    "VM.GuestAgent.Audit": "VM.Monitor",
+    "VM.GuestAgent.Unrestricted": "VM.Monitor",
+}
 """What Proxmox VE 8 has in place of a privilege of 9."""

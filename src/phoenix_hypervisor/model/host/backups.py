@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, TypeVar
 
 from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.secret import Secret
 
 Mode = Literal["snapshot", "suspend", "stop"]
 Compress = Literal["zstd", "gzip", "lzo", "none"]
@@ -60,6 +61,30 @@ class BackupJob:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupServer:
+    """A Proxmox Backup Server as a storage of Proxmox VE.
+
+    `username` is a user (`backup@pbs`) or a token of one (`backup@pbs!home`), whose secret is then
+    the password. `fingerprint` is the SHA-256 of its certificate: 32 pairs of capital hexadecimal
+    digits, joined by colons. What is None is left as it is.
+    """
+
+    id: str
+    server: str
+    datastore: str
+    username: str
+    password: Secret
+    fingerprint: str | None = None
+    namespace: str | None = None
+    port: int | None = None
+
+    @property
+    def address(self) -> Address:
+        """`storage/<id>`."""
+        return Address(f"storage/{self.id}")
+
+
+@dataclass(frozen=True, slots=True)
 class Backups:
     """Backups. `checks` are titles of the checks that prove a restored guest, where not all do.
 
@@ -70,6 +95,7 @@ class Backups:
     jobs: tuple[BackupJob, ...] = ()
     checks: Mapping[Address, tuple[str, ...]] = field(default_factory=dict)
     spare_id: int = 9900
+    servers: tuple[BackupServer, ...] = ()
 
 
 _SPANS: dict[str, Callable[[datetime], str]] = {

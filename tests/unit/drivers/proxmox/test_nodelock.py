@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from phoenix_hypervisor.drivers import shelllock
 from phoenix_hypervisor.drivers.proxmox import nodelock
 from phoenix_hypervisor.drivers.proxmox.node.channel import Channel
 from phoenix_hypervisor.drivers.proxmox.node.used import Used
@@ -37,7 +38,7 @@ class Telling(Local):
 
 @pytest.fixture
 def way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Telling:
-    monkeypatch.setattr(nodelock, "_FOLDER", str(tmp_path / "locks"))
+    monkeypatch.setattr(shelllock, "_FOLDER", str(tmp_path / "locks"))
     return Telling(tmp_path)
 
 
@@ -48,8 +49,8 @@ async def channel(way: Telling) -> AsyncIterator[Channel]:
 
 
 async def test_it_is_held_and_given_back(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nodelock, "_PAUSE_S", 0.02)
-    monkeypatch.setattr(nodelock, "_SILENCE_S", 1)
+    monkeypatch.setattr(shelllock, "_PAUSE_S", 0.02)
+    monkeypatch.setattr(shelllock, "_SILENCE_S", 1)
     async with nodelock.hold(channel, "shop", RUN) as held:
         assert held.broken_off == []
         await asyncio.sleep(1.5)  # longer than the shell there would wait in silence
@@ -108,8 +109,8 @@ async def test_who_loses_it_is_stopped(channel: Channel, way: Telling, *, swallo
 async def test_a_shell_that_does_not_answer_counts_as_lost(
     channel: Channel, way: Telling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nodelock, "_PAUSE_S", 0.02)
-    monkeypatch.setattr(nodelock, "_ANSWER_S", 0.3)
+    monkeypatch.setattr(shelllock, "_PAUSE_S", 0.02)
+    monkeypatch.setattr(shelllock, "_ANSWER_S", 0.3)
 
     async def stop_it() -> None:
         async with nodelock.hold(channel, "shop", RUN):
@@ -127,13 +128,13 @@ async def test_the_shell_there_ends_when_it_hears_nothing(
     channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the holder's machine loses its power: no connection is closed."""
-    monkeypatch.setattr(nodelock, "_SILENCE_S", 1)
+    monkeypatch.setattr(shelllock, "_SILENCE_S", 1)
 
-    async def silent(_process: asyncio.subprocess.Process) -> bool:
+    async def silent(_lock: object) -> bool:
         await asyncio.sleep(30)
         return False
 
-    monkeypatch.setattr(nodelock, "_answers", silent)
+    monkeypatch.setattr(shelllock._Lock, "answers", silent)
     async with nodelock.hold(channel, "shop", RUN) as held:
         held.begun = True
         await asyncio.sleep(1.3)
@@ -141,5 +142,76 @@ async def test_the_shell_there_ends_when_it_hears_nothing(
             assert [one.id for one in other.broken_off] == ["1"]
 
 
+CUTTING = Run(id="1", who="ada", command="phoenix host apply", cuts=True)
+
+
+async def test_who_cuts_its_own_connection_takes_it_again(
+    channel: Channel, way: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelllock, "_PAUSE_S", 0.02)
+    async with nodelock.hold(channel, "shop", CUTTING) as held:
+        held.begun = True
+        first = way.pid()
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while way.pid() == first:  # noqa: ASYNC110 - what changes is another process's file
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        with pytest.raises(StackBusy, match="`phoenix host apply` by ada"):
+            async with nodelock.hold(channel, "shop", OTHER):
+                pytest.fail("two hold one stack")
+    async with nodelock.hold(channel, "shop", OTHER) as held:
+        assert held.broken_off == []
+
+
+async def test_who_cuts_its_own_connection_waits_for_the_machine(
+    channel: Channel, way: Telling, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As by a restart: the machine is gone for a while, and has forgotten all locks."""
+    monkeypatch.setattr(shelllock, "_AGAIN_S", 0.05)
+    async with nodelock.hold(channel, "shop", CUTTING):
+        monkeypatch.setattr(way, "inside", lambda *_: ("false",))
+        os.kill(way.pid(), signal.SIGKILL)
+        await asyncio.sleep(0.5)
+        (tmp_path / "locks/phoenix-shop.lock").unlink()
+        monkeypatch.undo()
+        monkeypatch.setattr(shelllock, "_FOLDER", str(tmp_path / "locks"))
+        async with asyncio.timeout(10):
+            while "ada" not in _text(tmp_path):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.05)
+    assert _text(tmp_path) == ""
+
+
+async def test_who_finds_another_one_at_work_stops(
+    channel: Channel, way: Telling, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stopped = False
+
+    async def lose_it() -> None:
+        nonlocal stopped
+        async with asyncio.timeout(20), nodelock.hold(channel, "shop", CUTTING) as held:
+            held.begun = True
+            monkeypatch.setattr(way, "inside", lambda *_: ("false",))
+            os.kill(way.pid(), signal.SIGKILL)
+            await asyncio.sleep(0.3)
+            monkeypatch.undo()
+            monkeypatch.setattr(shelllock, "_FOLDER", str(tmp_path / "locks"))
+            async with nodelock.hold(channel, "shop", OTHER):
+                try:
+                    await asyncio.sleep(15)
+                except asyncio.CancelledError:
+                    stopped = True
+                    raise
+
+    with pytest.raises(UnknownOutcome, match="held the lock of the stack shop broke"):
+        await lose_it()
+    assert stopped
+
+
+def _text(folder: Path) -> str:
+    path = folder / "locks/phoenix-shop.lock"
+    return path.read_text() if path.exists() else ""
+
+
 def test_a_loss_is_known_before_another_can_hold_it() -> None:
-    assert nodelock._PAUSE_S + nodelock._ANSWER_S < nodelock._SILENCE_S
+    assert shelllock._PAUSE_S + shelllock._ANSWER_S < shelllock._SILENCE_S

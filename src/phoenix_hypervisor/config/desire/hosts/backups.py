@@ -3,7 +3,7 @@
 from phoenix_hypervisor.config.folder import Folder
 from phoenix_hypervisor.config.words import host_backups as words
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.host.backups import BackupJob, Backups, Keep
+from phoenix_hypervisor.model.host.backups import BackupJob, Backups, BackupServer, Keep
 
 
 def backups(folder: Folder) -> Backups:
@@ -19,6 +19,20 @@ def backups(folder: Folder) -> Backups:
         jobs=tuple(_job(folder, name, job) for name, job in said.jobs.items()),
         checks=checks,
         spare_id=said.spare_id,
+        servers=tuple(_server(name, one) for name, one in said.servers.items()),
+    )
+
+
+def _server(name: str, said: words.BackupServer) -> BackupServer:
+    return BackupServer(
+        id=name,
+        server=said.server,
+        datastore=said.datastore,
+        username=said.username,
+        password=said.password,
+        fingerprint=said.fingerprint,
+        namespace=said.namespace,
+        port=said.port,
     )
 
 

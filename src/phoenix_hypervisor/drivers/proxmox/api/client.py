@@ -6,6 +6,7 @@ daemons by default, so only so many requests are under way per node.
 
 import asyncio
 import os
+import socket
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
@@ -78,6 +79,7 @@ class Api:
         self._reading: aiohttp.ClientSession | None = None
         self._writing: aiohttp.ClientSession | None = None
         self._answered = False
+        self._named: str | None = None
 
     @property
     def user(self) -> str:
@@ -93,6 +95,15 @@ class Api:
     def host(self) -> str:
         """The endpoint's name or address."""
         return self._url.host or ""
+
+    def move(self, old: str, new: str) -> None:
+        """From now on asks at `new`, if it asked at the address `old`.
+
+        The certificate must still be that of the endpoint as it was named.
+        """
+        if old in _addresses(self.host):
+            self._named = self._named or self.host
+            self._url = self._url.with_host(new)
 
     async def __aenter__(self) -> Self:
         """Connects and logs in. Raises `Unreachable` or `Denied` with how to mend it."""
@@ -209,7 +220,12 @@ class Api:
         kind = _FORM if in_body else {}
         try:
             async with session.request(
-                asked.method, url, data=body, headers={**headers, **kind}, allow_redirects=False
+                asked.method,
+                url,
+                data=body,
+                headers={**headers, **kind},
+                allow_redirects=False,
+                server_hostname=self._named,
             ) as answer:
                 content = await answer.read()
                 self._answered = True
@@ -255,6 +271,13 @@ async def _once(
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise _Broken(str(error)) from error
+
+
+def _addresses(host: str) -> set[str]:
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
+    except OSError:
+        return {host}
 
 
 def _endpoint(text: str) -> URL:

@@ -105,6 +105,11 @@ class Channel:
         finally:
             await asyncio.to_thread(shell.close)
 
+    def move(self, address: str) -> None:
+        """The node is reached at another address now; what leads to the old one is left behind."""
+        self._way = self._way.anew(address)
+        self._idle.clear()
+
     def inside(self, *command: str) -> tuple[str, ...]:
         """An argument vector here that runs a command as root on the node, over pipes."""
         return self._way.inside(*command)
