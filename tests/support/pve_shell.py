@@ -54,4 +54,5 @@ def _node(double: Pve, place: Path, node: str) -> None:
     access = {"url": double.url, "user": "root@pam", "password": PASSWORD}
     (etc / "phx-api").write_text(json.dumps({**access, "control": double.control}))
     (etc / "pve" / "nodes").symlink_to(f"{double.files}/nodes")
+    (etc / "pve" / "priv").symlink_to(f"{double.files}/priv")
     (etc / "pve" / "lxc").symlink_to(f"{double.files}/nodes/{node}/lxc")

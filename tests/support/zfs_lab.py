@@ -24,7 +24,7 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parent.parent.parent
-_FILES = Path(__file__).with_name("zfs_files")
+FILES = Path(__file__).with_name("zfs_files")
 _OURS = re.compile(r"/phxt(\d+)a/")
 _NOT_TO_BE_HAD = 3
 _WAIT_S = 20.0
@@ -73,6 +73,7 @@ class ZfsNode:
         with file.open("wb") as opened:
             opened.truncate(size_mib * MIB)
         device = _out("losetup", "--find", "--show", "--partscan", str(file))
+        self.made(device)
         path = f"/dev/disk/by-id/phxt-{name}"
         known = f"SN{name.upper()}" if serial is None else serial
         numbers = Path(f"/sys/block/{Path(device).name}/dev").read_text().strip()
@@ -81,6 +82,9 @@ class ZfsNode:
             self.run(f"echo E:ID_SERIAL_SHORT={known} > /run/udev/data/b{numbers}")
         self.disks[name] = LoopDisk(path, device, known, file)
         return self.disks[name]
+
+    def made(self, device: str) -> None:
+        """Called with the device of a new disk."""
 
     def pools(self) -> Sequence[str]:
         """The names of the imported pools."""
@@ -106,19 +110,13 @@ class ZfsNode:
 @contextmanager
 def started(folder: Path) -> Iterator[ZfsNode]:
     """A node; all of it is gone afterwards. Installs zfs-fuse where it is missing."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root: it makes real pools on loop devices")
-    installed = subprocess.run([_ROOT / "lab" / "zfs.sh"], check=False, timeout=600).returncode
-    if installed == _NOT_TO_BE_HAD:
-        pytest.skip("this machine's packages have no zfs-fuse: no pools without a kernel module")
-    assert installed == 0
-    _clear_after_killed_runs()
-    place = folder / f"phxt{os.getpid()}a"
-    (place / "bin").mkdir(parents=True)
-    (place / "bin" / "zfs").write_text(
-        f'#!/bin/sh\nexec {sys.executable} -S {_FILES}/zfs.py "$@"\n'
+    installed()
+    folder = place(folder)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "zfs").write_text(
+        f'#!/bin/sh\nexec {sys.executable} -S {FILES}/zfs.py "$@"\n'
     )
-    (place / "bin" / "zfs").chmod(0o755)
+    (folder / "bin" / "zfs").chmod(0o755)
     begin = [
         "setpriv",
         "--pdeathsig",
@@ -126,14 +124,14 @@ def started(folder: Path) -> Iterator[ZfsNode]:
         "unshare",
         "-m",
         "sh",
-        str(_FILES / "begin.sh"),
-        str(place),
+        str(FILES / "begin.sh"),
+        str(folder),
     ]
     with (
-        (place / "daemon.log").open("wb") as log,
+        (folder / "daemon.log").open("wb") as log,
         subprocess.Popen(begin, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as daemon,
     ):
-        node = ZfsNode(daemon.pid, place)
+        node = ZfsNode(daemon.pid, folder)
         try:
             _wait(node)
             yield node
@@ -141,10 +139,38 @@ def started(folder: Path) -> Iterator[ZfsNode]:
         finally:
             daemon.kill()
             daemon.wait(20)
-            _clear(lambda path: str(place) in path)
+            detach(folder)
             if subprocess.run(["pgrep", "zfs-fuse"], capture_output=True, check=False).returncode:
                 for empty in Path("/").glob("phxt*"):  # where pools were mounted
                     empty.rmdir()
+
+
+def installed() -> None:
+    """Installs zfs-fuse where it is missing; skips the test where it can't be had."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it makes real pools on loop devices")
+    done = subprocess.run([_ROOT / "lab" / "zfs.sh"], check=False, timeout=600).returncode
+    if done == _NOT_TO_BE_HAD:
+        pytest.skip("this machine's packages have no zfs-fuse: no pools without a kernel module")
+    assert done == 0
+
+
+def place(folder: Path) -> Path:
+    """A new folder for the disks of this process; what killed runs left is cleared away."""
+    _clear(_is_dead)
+    found = folder / f"phxt{os.getpid()}a"
+    found.mkdir(parents=True)
+    return found
+
+
+def detach(folder: Path) -> None:
+    """Takes all loop devices away whose files are in a folder."""
+    _clear(lambda path: str(folder) in path)
+
+
+def _is_dead(path: str) -> bool:
+    found = _OURS.search(path)
+    return found is not None and not Path(f"/proc/{found[1]}").exists()
 
 
 def _wait(node: ZfsNode) -> None:
@@ -154,14 +180,6 @@ def _wait(node: ZfsNode) -> None:
             return
         time.sleep(0.1)
     raise AssertionError((node.folder / "daemon.log").read_text())
-
-
-def _clear_after_killed_runs() -> None:
-    def dead(path: str) -> bool:
-        found = _OURS.search(path)
-        return found is not None and not Path(f"/proc/{found[1]}").exists()
-
-    _clear(dead)
 
 
 def _clear(which: Callable[[str], bool]) -> None:

@@ -132,13 +132,46 @@ def test_a_property_is_set_as_it_is_and_never_runs_as_a_command(pool: Host) -> N
 
 
 def test_a_folder_with_something_in_it_is_not_mounted_over(pool: Host) -> None:
-    pool.node.run("mkdir /mnt/full; echo dear >/mnt/full/letter")
-    pool.dataset("phxtq", "data", "mountpoint=/mnt/full")
-    done = pool.phoenix("apply", "--yes")
-    assert done.returncode == 1
-    assert "/mnt/full is not empty: a dataset that is mounted there would hide" in done.stderr
-    assert pool.node.run("cat /mnt/full/letter") == "dear\n"
-    assert "phxtq/data" not in pool.node.run("zfs list -H -o name")
-    pool.node.run("rm -r /mnt/full")
+    pool.dataset("phxtq", "plain")
+    pool.apply()
+    pool.node.run("for at in /mnt /phxtq; do mkdir $at/full; echo dear >$at/full/letter; done")
+    for name, properties, folder in (
+        ("data", "mountpoint=/mnt/full", "/mnt/full"),
+        ("full", "", "/phxtq/full"),  # as it is inherited
+        ("full/data", "", "/phxtq/full"),  # which makes phxtq/full too
+        ("plain", "mountpoint=/mnt/full", "/mnt/full"),
+        ("data", "mountpoint=/mnt/full/letter", "/mnt/full/letter"),
+    ):
+        pool.words["zfs"]["datasets"].clear()
+        pool.dataset("phxtq", "first")
+        pool.dataset("phxtq", name, properties)
+        said = pool.refused()
+        assert f"{folder} is not empty: what is mounted there would hide what is in it" in said
+        assert pool.node.run(f"cat {folder}/letter 2>/dev/null || cat {folder}") == "dear\n"
+        assert pool.node.run("zfs list -H -o name").split() == ["phxtq", "phxtq/plain"]
+    pool.node.run("rm -r /mnt/full /phxtq/full")
     pool.apply()
     pool.settled()
+
+
+def test_what_moves_along_with_a_dataset_hides_nothing_either(pool: Host) -> None:
+    data = pool.dataset("phxtq", "data", "mountpoint=/mnt/one")
+    pool.apply()
+    pool.node.run("zfs create phxtq/data/sub; mkdir -p /mnt/two")
+    pool.node.run("zfs set mountpoint=/mnt/two phxtq/data; zfs set mountpoint=/mnt/one phxtq/data")
+    pool.node.run("mkdir -p /mnt/two/sub; echo dear >/mnt/two/sub/letter")
+    data["properties"] = "mountpoint=/mnt/two"
+    said = pool.refused()
+    assert "dataset/phxtq/data/sub: /mnt/two/sub is not empty" in said
+    assert pool.node.run("cat /mnt/two/sub/letter") == "dear\n"
+    assert pool.properties("phxtq/data")["mountpoint"] == "/mnt/one"
+
+
+def test_datasets_in_folders_of_others_are_made_in_the_order_of_their_folders(pool: Host) -> None:
+    pool.dataset("phxtq", "inner", "mountpoint=/mnt/outer/inner")
+    pool.dataset("phxtq", "outer", "mountpoint=/mnt/outer")
+    pool.apply()
+    mounted = pool.node.run("grep -o ' /mnt/outer[^ ]*' /proc/mounts").split()
+    assert mounted == ["/mnt/outer", "/mnt/outer/inner"]
+    pool.dataset("phxtq", "twin", "mountpoint=/mnt/outer")
+    assert "dataset/phxtq/twin: phxtq/outer is mounted at /mnt/outer too" in pool.refused()

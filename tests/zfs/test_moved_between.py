@@ -9,13 +9,14 @@ from tests.zfs.conftest import Host
 
 from phoenix_hypervisor.drivers import shell_node
 from phoenix_hypervisor.drivers.shell_node import ShellNode
+from phoenix_hypervisor.host import zfs_datasets
 from phoenix_hypervisor.host.part import Choice, Task
 from phoenix_hypervisor.host.zfs_pools import PART
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.desired import Host as HostWords
-from phoenix_hypervisor.model.errors import Conflict
+from phoenix_hypervisor.model.errors import Conflict, DriverError
 from phoenix_hypervisor.model.host import HostSetup
-from phoenix_hypervisor.model.host.storage import RaidLevel, Storage, ZfsPool
+from phoenix_hypervisor.model.host.storage import RaidLevel, Storage, ZfsDataset, ZfsPool
 
 
 @pytest.fixture
@@ -100,3 +101,64 @@ async def test_a_pool_that_somebody_made_meanwhile_is_left_alone(
         await PART.make(node, task, desired, quiet)
     assert host.node.run("cat /phxtq/letter") == "dear\n"
     assert disk.digest() == before
+
+
+async def test_what_came_into_the_mount_point_meanwhile_spares_the_disk(
+    host: Host, node: ShellNode
+) -> None:
+    disk = host.node.disk("one")
+    host.node.run(f"mkfs.ext4 -q {disk.device}")
+    desired = wants(disk)
+    (task,) = await decided(node, desired, disk.serial)
+    host.node.run("echo dear >/phxtq/letter")
+    before = disk.digest()
+    with pytest.raises(Conflict, match="/phxtq is not empty"):
+        await PART.make(node, task, desired, quiet)
+    assert disk.digest() == before
+    host.node.run("rm /phxtq/letter")
+    await PART.make(node, task, desired, quiet)
+    assert host.node.pools() == ["phxtq"]
+
+
+async def test_what_zpool_refuses_is_refused_before_a_disk_is_wiped(
+    host: Host, node: ShellNode
+) -> None:
+    disk = host.node.disk("one")
+    host.node.run(f"mkfs.ext4 -q {disk.device}")
+    pool = ZfsPool("phxtq", "mirror", (disk.path,))  # of one disk
+    desired = Desired(Path(), "s", host=HostWords(setup=HostSetup(storage=Storage((pool,)))))
+    (task,) = await decided(node, desired, disk.serial)
+    before = disk.digest()
+    with pytest.raises(DriverError, match="mirror requires at least 2 devices"):
+        await PART.make(node, task, desired, quiet)
+    assert disk.digest() == before
+
+
+async def test_a_disk_that_a_guest_was_given_meanwhile_is_not_written(
+    host: Host, node: ShellNode
+) -> None:
+    disk = host.node.disk("one")
+    desired = wants(disk)
+    (task,) = await decided(node, desired)
+    host.node.run(f"echo 'scsi1: {disk.path}' >/etc/pve/qemu-server/100.conf")
+    before = disk.digest()
+    with pytest.raises(Conflict, match="it is given to vm/100"):
+        await PART.make(node, task, desired, quiet)
+    assert disk.digest() == before
+    host.node.run("rm /etc/pve/qemu-server/100.conf")
+
+
+async def test_what_came_into_the_folder_of_a_dataset_meanwhile_is_not_hidden(
+    host: Host, node: ShellNode
+) -> None:
+    disk = host.node.disk("one")
+    host.node.run(f"zpool create phxtq {disk.path}")
+    storage = Storage(datasets=(ZfsDataset("phxtq", "data"),))
+    desired = Desired(Path(), "s", host=HostWords(setup=HostSetup(storage=storage)))
+    seen = await zfs_datasets.PART.look(node, desired)
+    (task,) = zfs_datasets.PART.decide(desired, seen, Choice()).tasks
+    host.node.run("mkdir /phxtq/data; echo dear >/phxtq/data/letter")
+    with pytest.raises(Conflict, match="/phxtq/data is not empty"):
+        await zfs_datasets.PART.make(node, task, desired, quiet)
+    assert host.node.run("cat /phxtq/data/letter") == "dear\n"
+    assert host.node.run("zfs list -H -o name").split() == ["phxtq"]

@@ -79,3 +79,21 @@ def test_zfs_that_does_not_answer_is_refused_with_the_reason(host: Host) -> None
         assert (planned.returncode, why in planned.stdout) == (1, True)
     finally:
         fake.unlink()
+
+
+def test_a_mount_point_with_something_in_it_is_refused_and_no_disk_is_wiped(host: Host) -> None:
+    disk = host.node.disk("one")
+    host.node.run(f"mkfs.ext4 -q {disk.device}; echo dear >/phxtq/letter")
+    before = disk.digest()
+    host.pool("phxtq", "single", disk)
+    assert "zpool/phxtq: /phxtq is not empty: what is mounted there would" in host.refused(
+        "--wipe-disks", disk.serial
+    )
+    assert (disk.digest(), host.node.run("cat /phxtq/letter")) == (before, "dear\n")
+    host.node.run("rm /phxtq/letter")
+    host.apply("--wipe-disks", disk.serial)
+
+
+def test_a_disk_that_is_too_small_is_refused(host: Host) -> None:
+    host.pool("phxtq", "single", host.node.disk("one", size_mib=63))
+    assert "SNONE) is too small: ZFS takes 64 MiB and more" in host.refused()

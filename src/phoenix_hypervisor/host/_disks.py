@@ -7,7 +7,7 @@ zeros in its first 64 MiB, its last MiB and in samples between them.
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from phoenix_hypervisor.host import _zfs
@@ -65,11 +65,11 @@ phx_disk() {
     done
     perl -e "$phx_perl" -- "$real"
 }
-phx_member() {
-    for path in "$1" "/dev/$1" "/dev/disk/by-id/$1"; do [ -b "$path" ] && break; done
+phx_owned() {
+    for path in "$2" "/dev/$2" "/dev/disk/by-id/$2"; do [ -b "$path" ] && break; done
     [ -b "$path" ] || return 0
     real=$(readlink -f -- "$path"); above=$(lsblk -dno PKNAME -- "$real" | head -n 1)
-    printf '@member %s\\t%s\\t%s\\t%s\\n' "$2" "$1" "$real" "${above:+/dev/$above}"
+    printf '@%s %s\\t%s\\t%s\\n' "$1" "$3" "$real" "${above:+/dev/$above}"
 }
 """
 _WIPE = """
@@ -115,25 +115,36 @@ class Disk:
 
 
 async def look(
-    node: Node, names: Iterable[str], pools: Mapping[str, _zfs.LivePool]
+    node: Node,
+    names: Iterable[str],
+    pools: Mapping[str, _zfs.LivePool],
+    given: Iterable[tuple[str, str]],
 ) -> Mapping[str, Disk]:
-    """The disks of these names, and what is on each. Writes nothing."""
+    """The disks of these names, and what is on each. Writes nothing.
+
+    `given` are guests and paths of disks that they have as they are.
+    """
     asked = list(dict.fromkeys(names))
     if not asked:
         return {}
     lines = [f"phx_perl={shlex.quote(_PERL)}", _LOOK]
     for pool in pools.values():
-        lines += [f"phx_member {shlex.quote(one)} {shlex.quote(pool.name)}" for one in pool.disks]
+        lines += [shlex.join(["phx_owned", "member", one, pool.name]) for one in pool.disks]
+    lines += [shlex.join(["phx_owned", "guest", path, guest]) for guest, path in given]
     for name in asked:
         places = [name] if name.startswith("/") else [f"/dev/disk/by-id/{name}", f"/dev/{name}"]
         lines.append(f"phx_disk {shlex.join([name, *places])}")
     said = await node.run("\n".join(lines), "looks at disks", timeout_s=_zfs.LOOK_S)
     _zfs.done(said, "looking at the disks failed")
-    members, *blocks = said.out.split("@disk ")
-    owners = _owners(members)
+    owned, *blocks = said.out.split("@disk ")
+    pools_of, guests_of = _owners(owned, "@member"), _owners(owned, "@guest")
     found = dict[str, Disk]()
     for name, block in zip(asked, blocks, strict=True):
-        found[name] = _read(name, block.partition("\n")[2], owners)
+        disk = _read(name, block.partition("\n")[2], pools_of)
+        if guest := guests_of.get(disk.real):
+            why = f"it is given to {guest}, whatever is on it"
+            disk = replace(disk, wrong=(why, *disk.wrong))
+        found[name] = disk
     return found
 
 
@@ -158,14 +169,14 @@ async def wipe(node: Node, disk: Disk) -> None:
     _zfs.done(said, f"{disk.path} could not be emptied")
 
 
-def _owners(text: str) -> dict[str, str]:
-    """Devices that are in a pool, and the disks that those are on: to the pool's name."""
+def _owners(text: str, of: str) -> dict[str, str]:
+    """Devices that are in a pool or given to a guest, and the disks that those are on."""
     found = dict[str, str]()
     for line in text.splitlines():
         mark, _, rest = line.partition(" ")
-        if mark == "@member":
-            pool, _, real, above = rest.split("\t")
-            found |= {device: pool for device in (real, above) if device}
+        if mark == of:
+            owner, real, above = rest.split("\t")
+            found |= {device: owner for device in (real, above) if device}
     return found
 
 

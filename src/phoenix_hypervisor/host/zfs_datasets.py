@@ -5,13 +5,14 @@ Only properties that the files name are looked at. What can't be changed later i
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from phoenix_hypervisor.host import _zfs
+from phoenix_hypervisor.host import _mounts, _zfs
 from phoenix_hypervisor.host.part import Choice, Decided, Seen, Task, Wanted, differences
-from phoenix_hypervisor.host.zfs_pools import no_zfs
+from phoenix_hypervisor.host.zfs_pools import no_zfs, not_empty
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.change import Action, FieldChange, Impact
+from phoenix_hypervisor.model.change import Action, Impact
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import Conflict
@@ -34,6 +35,9 @@ class _Datasets:
         paths = [one.path for one in wanted if one.pool in live.pools]
         found = await _zfs.properties(node, paths)
         facts: dict[str, Any] = {"failed": live.failed, "pools": sorted(live.pools)}
+        mounts = await _mounts.look(node, [one.pool for one in wanted if one.pool in live.pools])
+        moved = _mounts.moved(desired.host.setup.storage, mounts)
+        facts |= {"mounts": mounts, "full": await _mounts.full(node, moved.values())}
         facts["properties"] = {f"dataset/{path}": dict(each) for path, each in found.items()}
         things: dict[Address, Fields] = {
             one.address: _told(one, found[one.path]) for one in wanted if one.path in found
@@ -43,18 +47,22 @@ class _Datasets:
     def decide(self, desired: Desired, seen: Seen, choice: Choice) -> Decided:
         """Datasets to make, and properties to set."""
         storage, facts = desired.host.setup.storage, seen.facts
-        if storage.datasets and facts["failed"]:
+        if not storage.datasets:
+            return Decided()
+        if facts["failed"]:
             again = bool(storage.pools)  # then the pools tell it
             return Decided(refusals=() if again else (no_zfs(facts["failed"]),))
         made = {pool.name for pool in storage.pools}
         refusals, wanted = list[str](), list[Wanted]()
+        mounts = _mounts.after(storage, facts["mounts"])
         for one in storage.datasets:
             if one.pool not in made and one.pool not in facts["pools"]:
                 why = f"{one.address}: there is no pool {one.pool}, neither here nor in the files"
                 refusals.append(why)
                 continue
             refusals += _refused(one, facts["properties"].get(one.address))
-            wanted.append(Wanted(one.address, _wanted(one), _after(one, storage)))
+            wanted.append(Wanted(one.address, _wanted(one), _after(one, storage, mounts)))
+        refusals += _hidden(storage, facts["mounts"], facts["full"])
         tasks = [_with_cost(task) for task in differences(wanted, seen)]
         return Decided(tuple(tasks), tuple(refusals))
 
@@ -62,10 +70,12 @@ class _Datasets:
         """Makes one, or sets what differs."""
         storage = desired.host.setup.storage
         dataset = next(one for one in storage.datasets if one.address == task.address)
-        there = task.address in (await self.look(node, desired)).things
+        seen = await self.look(node, desired)
+        there = task.address in seen.things
+        if told := _hidden(storage, seen.facts["mounts"], seen.facts["full"], dataset):
+            raise Conflict("; ".join(told), hint="nothing was changed")
         if task.action is Action.CREATE and not there:
             tell(f"makes {dataset.path}")
-            await _hides_nothing(node, dataset.properties.get("mountpoint"))
             options = [f"-o{name}={value}" for name, value in dataset.properties.items()]
             words = ["zfs", "create", "-p", *_apart(options), dataset.path]
             said = await node.run(shlex.join(words), "makes ZFS datasets", timeout_s=_zfs.LONG_S)
@@ -74,25 +84,29 @@ class _Datasets:
         for change in task.fields:
             value = f"{change.path}={dataset.properties[change.path]}"
             tell(f"sets {value}")
-            if change.path == "mountpoint":
-                await _hides_nothing(node, dataset.properties["mountpoint"])
             words = ["zfs", "set", value, dataset.path]
             said = await node.run(shlex.join(words), "sets ZFS properties", timeout_s=_zfs.LONG_S)
             _zfs.done(said, f"zfs set {value} {dataset.path} failed")
 
 
-async def _hides_nothing(node: Node, path: str | None) -> None:
-    """Raises `Conflict` where a dataset that is mounted at `path` would hide what is in there."""
-    if path is None or not path.startswith("/"):
-        return
-    quoted = shlex.quote(path)
-    script = f'[ -d {quoted} ] && [ -n "$(ls -A {quoted} | head -n 1)" ] && echo full; true'
-    said = await node.run(script, "looks at a mount point", timeout_s=_zfs.LOOK_S)
-    if said.out.strip():
-        raise Conflict(
-            f"{path} is not empty: a dataset that is mounted there would hide what is in it",
-            hint="move that away, or choose another mountpoint",
-        )
+def _hidden(
+    storage: Storage,
+    live: Mapping[str, _mounts.Mount],
+    full: frozenset[str],
+    by: ZfsDataset | None = None,
+) -> list[str]:
+    """What datasets would hide that come to be mounted elsewhere; with `by`, by this one alone."""
+    after, told = _mounts.after(storage, live), list[str]()
+    for path, folder in _mounts.moved(storage, live).items():
+        along = by and path in live and path.startswith(f"{by.path}/")
+        above = by and path not in live and by.path.startswith(f"{path}/")
+        if by is not None and path != by.path and not along and not above:
+            continue
+        twins = [one for one, mount in after.items() if one != path and mount.folder == folder]
+        told += [f"dataset/{path}: {one} is mounted at {folder} too" for one in twins]
+        if folder in full:
+            told.append(f"dataset/{path}: {not_empty(folder)}")
+    return told
 
 
 def _apart(options: list[str]) -> list[str]:
@@ -110,8 +124,24 @@ def _told(dataset: ZfsDataset, found: Mapping[str, str]) -> Fields:
     }
 
 
-def _after(dataset: ZfsDataset, storage: Storage) -> tuple[Address, ...]:
-    above = [one.address for one in storage.datasets if dataset.path.startswith(f"{one.path}/")]
+def _after(
+    dataset: ZfsDataset, storage: Storage, mounts: Mapping[str, _mounts.Mount]
+) -> tuple[Address, ...]:
+    """The pool, the datasets that it lies in, and those in whose folder it is mounted."""
+
+    def order(one: ZfsDataset) -> tuple[int, int]:  # so that two never wait for each other
+        return one.name.count("/"), len(mounts[one.path].folder or "")
+
+    own = f"{mounts[dataset.path].folder or ''}/"
+    above = [
+        one.address
+        for one in storage.datasets
+        if order(one) < order(dataset)
+        and (
+            dataset.path.startswith(f"{one.path}/")
+            or ((folder := mounts[one.path].folder) and own.startswith(f"{folder}/"))
+        )
+    ]
     return (Address(f"zpool/{dataset.pool}"), *above)
 
 
@@ -146,8 +176,7 @@ def _with_cost(task: Task) -> Task:
     if task.action is Action.CREATE or moved is None:
         return task
     why = f"{task.reason}; what uses {moved.before} finds nothing there any more"
-    fields = tuple(FieldChange(one.path, one.before, one.after) for one in task.fields)
-    return Task(task.address, task.action, fields, why, Impact.RESTART, task.after, task.estimate_s)
+    return replace(task, reason=why, impact=Impact.RESTART)
 
 
 PART = _Datasets()

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from phoenix_hypervisor.host import _disks, _zfs
+from phoenix_hypervisor.host import _disks, _guest_disks, _mounts, _zfs
 from phoenix_hypervisor.host.part import Choice, Decided, Seen, Task
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Action, FieldChange, Impact
@@ -16,10 +16,12 @@ from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import Conflict
 from phoenix_hypervisor.model.host.storage import ZfsPool
+from phoenix_hypervisor.model.host.zfs_values import human
 from phoenix_hypervisor.model.node import Node
 
 _SECTORS = "ashift=12"  # 4 KiB: right for all disks of today, and never to be changed later
 _SECONDS = 10.0
+_LEAST = 64 * 2**20  # smaller disks are refused by `zpool create`, and not by its `-n`
 
 
 class _Pools:
@@ -33,9 +35,13 @@ class _Pools:
             return Seen()
         live = await _zfs.pools(node)
         asked = [disk for pool in wanted for disk in pool.disks]
-        disks = {} if live.failed else await _disks.look(node, asked, live.pools)
+        missing = [pool for pool in wanted if pool.name not in live.pools and not live.failed]
+        guests = await _guest_disks.look(node) if missing else _guest_disks.GuestDisks()
+        disks = {} if live.failed else await _disks.look(node, asked, live.pools, guests.given)
         facts: dict[str, Any] = {
             "failed": live.failed,
+            "guests": guests.unknown,
+            "full": await _mounts.full(node, [pool.root for pool in missing]),
             "pools": dict(live.pools),
             "disks": dict(disks),
             "serials": dict(await _disks.serials(node)),
@@ -60,6 +66,10 @@ class _Pools:
         known, told = _known(choice.wipe, facts["serials"], disks)
         refusals += told
         missing = [pool for pool in wanted if pool.name not in pools]
+        if facts["guests"]:
+            refusals.append(
+                f"whether guests have disks of new pools is not known: {facts['guests']}"
+            )
         refusals += _twice([disks[name] for pool in missing for name in pool.disks])
         for pool in wanted:
             if pool.name in pools:
@@ -69,6 +79,8 @@ class _Pools:
                 continue
             mine = [disks[name] for name in pool.disks]
             no = [f"{pool.address}: {why}" for disk in mine for why in _judge(disk, known)]
+            if pool.root in facts["full"]:
+                no.append(f"{pool.address}: {not_empty(pool.root)}")
             refusals += no
             if not no:
                 tasks.append(_task(pool, mine))
@@ -86,14 +98,16 @@ class _Pools:
                 hint="phoenix host plan shows what is left",
             )
         shown = {change.path: change for change in task.fields}
-        disks = await _disks.look(node, pool.disks, live.pools)
+        guests = await _guest_disks.look(node)
+        disks = await _disks.look(node, pool.disks, live.pools, guests.given)
         for name in pool.disks:
             _still(disks[name], shown[f"disks.{name}"])
+        await _can_be_made(node, pool, [disks[name] for name in pool.disks], guests.unknown)
         for disk in disks.values():
             if disk.holds:
                 tell(f"destroys what is on {disk.path}: {disk.content}")
                 await _disks.wipe(node, disk)
-        disks = await _disks.look(node, pool.disks, live.pools)
+        disks = await _disks.look(node, pool.disks, live.pools, guests.given)
         for disk in disks.values():
             if disk.wrong or disk.holds:
                 why = "; ".join((*disk.wrong, *disk.holds))
@@ -115,8 +129,30 @@ def no_zfs(why: str) -> str:
     )
 
 
-def _create(pool: ZfsPool, disks: Sequence[_disks.Disk]) -> str:
-    words = ["zpool", "create", "-o", _SECTORS]
+def not_empty(folder: str) -> str:
+    """Why nothing can be mounted there."""
+    return (
+        f"{folder} is not empty: what is mounted there would hide what is in it. Move that away, or"
+        " choose another mount point"
+    )
+
+
+async def _can_be_made(
+    node: Node, pool: ZfsPool, disks: Sequence[_disks.Disk], unknown: str
+) -> None:
+    """Raises `Conflict` or `DriverError`: what can fail, fails before a disk is written."""
+    if unknown:
+        raise Conflict(f"whether guests have disks of {pool.name} is not known: {unknown}")
+    if await _mounts.full(node, [pool.root]):
+        raise Conflict(f"{pool.address}: {not_empty(pool.root)}", hint="nothing was written")
+    held = any(disk.holds for disk in disks)
+    words = _create(pool, disks, "-n", *["-f"] * held)
+    said = await node.run(words, "asks whether a ZFS pool can be made", timeout_s=_zfs.LONG_S)
+    _zfs.done(said, f"zpool create -n {pool.name} failed, and nothing was written")
+
+
+def _create(pool: ZfsPool, disks: Sequence[_disks.Disk], *options: str) -> str:
+    words = ["zpool", "create", *options, "-o", _SECTORS]
     if len({disk.size for disk in disks}) > 1 and pool.level != "single":
         words.append("-f")  # else disks of different sizes are refused
     if pool.mountpoint is not None:
@@ -146,6 +182,8 @@ def _judge(disk: _disks.Disk, named: frozenset[str]) -> Iterable[str]:
     """Why a pool can't be made on this disk."""
     if disk.wrong:
         yield f"{disk.path} can't be used: {'; '.join(disk.wrong)}"
+    elif disk.size < _LEAST:
+        yield f"{disk.path} ({disk.label}) is too small: ZFS takes {human(_LEAST)} and more"
     elif disk.holds and not disk.serial:
         yield (
             f"{disk.path} ({disk.label}) is not empty: {', '.join(disk.holds)}. It tells no serial"

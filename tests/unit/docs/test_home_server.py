@@ -23,6 +23,8 @@ SECRETS = [
     "QDRANT_KEY",
     "LLM_KEY_LAPTOP",
     "LLM_KEY_PHONE",
+    "SMB_ANN",
+    "SMB_BEN",
 ]
 
 

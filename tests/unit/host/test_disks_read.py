@@ -64,7 +64,7 @@ def test_mounts_swap_and_users_of_partitions_are_users_of_the_disk() -> None:
 
 
 def test_a_partition_read_only_disks_and_those_of_a_pool_are_refused() -> None:
-    owners = _owners("@member rpool\t/dev/disk/by-id/x-part3\t/dev/sdb3\t/dev/sdb\n@other\n")
+    owners = _owners("@member rpool\t/dev/sdb3\t/dev/sdb\n@guest vm/1\t/dev/sdc\t\n", "@member")
     assert owners == {"/dev/sdb3": "rpool", "/dev/sdb": "rpool"}
     found = _read(NAME, told({"type": "part", "ro": True}), owners)
     assert found.pool == "rpool"

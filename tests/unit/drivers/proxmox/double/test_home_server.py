@@ -20,7 +20,7 @@ MOST_CORES = 4
 
 async def test_the_plan_makes_all_of_it(double: pve.Pve, tmp_path: Path) -> None:
     await double.token(*privileges.BASE)
-    await double.storage("fast", "zfspool", "rootdir,images", pool="tank/fast")
+    await double.storage("fast-lxc", "zfspool", "rootdir,images", pool="fast/lxc")
     await double.bridge("vmbr0", "10.0.0.1/24")
     await double.template("debian-13-standard_13.1-2_amd64.tar.zst")
     folder = tmp_path / "home-server"
