@@ -1,5 +1,6 @@
 """A network change that cuts the node off is taken back by the node itself, in time, for real."""
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ async def test_a_good_change_is_one_activation_and_stays(node: PlayedNode) -> No
     assert "1400" in addresses
     time.sleep(_SECONDS)  # noqa: ASYNC251 - past the time at which it would be taken back
     assert "10.99.1.1/24" in node.inside("ip -br addr")
-    assert node.inside("ls /var/lib/phoenix/network") == ""
+    assert node.inside("ls /var/lib/phoenix/network").startswith("disarmed-")
 
 
 async def test_an_address_that_moves_within_reach_is_followed(node: PlayedNode) -> None:
@@ -148,6 +149,29 @@ async def test_what_cannot_be_staged_leaves_nothing_waiting_and_nothing_armed(
     assert node.inside("ls /var/lib/phoenix/network; ls /etc/network | grep new || true") == ""
 
 
+@pytest.mark.parametrize("how", ["each write is slow", "the way back is over"])
+async def test_staged_too_late_is_never_activated(
+    node: PlayedNode, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The way back takes away what is staged: then there would be none for the rest of it."""
+    desired = _desired(_bridge(node, comment="new"), HostInterface("vmbr9", address="10.99.9.1/24"))
+    task, send = await _task(node, desired), node.send
+
+    async def slow(method: str, path: str, /, **told: object) -> object:
+        if method == "POST" and how == "each write is slow":
+            await asyncio.sleep(_SECONDS)
+        elif method == "POST":
+            node.inside("sh /var/lib/phoenix/network/revert-*")
+        return await send(method, path, **told)
+
+    monkeypatch.setattr(node, "send", slow)
+    with pytest.raises(DriverError, match=r"took too long: nothing is changed"):
+        await PART.make(node, task, desired, lambda _: None)
+    assert "PUT /nodes/pve1/network" not in node.writes
+    assert node.inside("ls /etc/network | grep new || true") == ""
+    assert "vmbr9" not in node.inside("cat /etc/network/interfaces")
+
+
 async def test_what_the_node_refuses_to_activate_is_told_at_once(
     node: PlayedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,7 +218,8 @@ async def test_on_the_node_itself_the_gateway_has_to_answer(node: PlayedNode) ->
     node.inside("ip link set nic0 up; ip route replace default via " + f"{node.net}.1")
     said = (node.inside(script) for _ in range(10))  # a link takes a moment to come up
     assert any("status 0" in each for each in said)
-    assert f"status {_revert.TOO_LATE}" in node.inside(script)
+    assert "status 0" in node.inside(script), "whose answer was lost asks again"
+    assert f"status {_revert.TOO_LATE}" in node.inside(script.replace("feed", "cafe"))
 
 
 async def test_only_a_new_connection_to_the_declared_address_disarms(node: PlayedNode) -> None:

@@ -49,6 +49,14 @@ def ordered(
     return done, ()
 
 
+def shut_by(task: Task, world: World, ways: Sequence[Way], states: States) -> Shut | None:
+    """The first of the ways open now that this task would shut; None where it shuts none."""
+    found = _walked(
+        task, world, ways, frozenset(way for way in ways if world.verdict(way).passes), states
+    )
+    return None if isinstance(found, World) else found
+
+
 def _walked(
     task: Task, world: World, ways: Sequence[Way], is_open: frozenset[Way], states: States
 ) -> World | Shut:

@@ -97,7 +97,7 @@ sync {folder}
 """
 
 _DISARM = """cd {folder} || exit 1
-[ -e armed-{token} ] || exit {too_late}
+[ -e armed-{token} ] || {{ [ -e disarmed-{token} ] && exit 0 || exit {too_late}; }}
 echo "SSH_CONNECTION=${{SSH_CONNECTION-}}"
 [ ! -e /etc/network/interfaces.new ] || exit {not_yet}
 sleep 1
@@ -109,7 +109,7 @@ _WITHDRAW = """cd {folder} || exit 1
 mv armed-{token} disarmed-{token} 2>/dev/null || exit {too_late}
 [ ! -d /run/systemd/system ] || systemctl stop phoenix-network-{token}.timer 2>/dev/null
 {gone}
-rm -f disarmed-{token} before-{token} revert-{token} log-{token}
+rm -f {also}before-{token} revert-{token} log-{token}
 """
 
 _STATE = """cd {folder} 2>/dev/null || exit 0
@@ -143,6 +143,7 @@ def disarm(token: str, address: str | None, known: str) -> str:
 
     `known` is the SSH_CONNECTION of before: the new one must be another, to that address; or, on
     the node itself, the gateway must answer. `NOT_YET`: ask again; `TOO_LATE`: the timer was first.
+    Asked again after it was disarmed, as where an answer was lost, it is content.
     """
     held = f"ip -o addr show to {address} | grep -q . || exit {NOT_YET}\n" if address else ""
     to = f"*' {address} '*" if address else "?*"
@@ -155,17 +156,27 @@ esac"""
     asked = _DISARM.format(
         folder=FOLDER, token=token, proof=proof, not_yet=NOT_YET, too_late=TOO_LATE
     )
-    return asked + withdraw(token)
+    return asked + _withdraw(token)  # that it was disarmed stays to be seen
+
+
+def is_armed(token: str) -> str:
+    """A script that fails where the way back is not armed, or is over."""
+    return f"test -e {FOLDER}/armed-{token}"
 
 
 def withdraw(token: str) -> str:
     """A script that disarms without asking anything, where nothing was changed."""
-    return _WITHDRAW.format(folder=FOLDER, token=token, too_late=TOO_LATE, gone=_gone(token))
+    return _withdraw(token, also=f"disarmed-{token} ")
 
 
 def state(token: str) -> str:
     """A script that prints `armed`, `reverting` or `reverted`, and the end of the log."""
     return _STATE.format(folder=FOLDER, token=token)
+
+
+def _withdraw(token: str, also: str = "") -> str:
+    gone = _gone(token)
+    return _WITHDRAW.format(folder=FOLDER, token=token, too_late=TOO_LATE, gone=gone, also=also)
 
 
 def _gone(token: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from phoenix_hypervisor.host import _firewall_world, _rules
 from phoenix_hypervisor.host._firewall_objects import make_object, objects, unknown_names
-from phoenix_hypervisor.host._firewall_order import last, ordered
+from phoenix_hypervisor.host._firewall_order import States, last, ordered, shut_by
 from phoenix_hypervisor.host._firewall_read import read
 from phoenix_hypervisor.host._firewall_world import DATACENTER, SWITCH, Way, World, seen_world, ways
 from phoenix_hypervisor.host.part import Choice, Decided, Seen, Task, Wanted, differences
@@ -18,7 +18,7 @@ from phoenix_hypervisor.model.address import Address, ident, kind
 from phoenix_hypervisor.model.change import Action
 from phoenix_hypervisor.model.desired import Desired, Json
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import Unsupported
+from phoenix_hypervisor.model.errors import Conflict, Unsupported
 from phoenix_hypervisor.model.host.firewall import ClusterFirewall, HostRule
 from phoenix_hypervisor.model.node import Node
 
@@ -64,9 +64,10 @@ class FirewallPart:
         return _without_locking_out(tasks, firewall, seen, desired.stack)
 
     async def make(self, node: Node, task: Task, desired: Desired, tell: Tell) -> None:
-        """Raises `Conflict` where somebody else changes the same."""
+        """Raises `Conflict` where somebody else changes the same, or took a way in since."""
         del tell
         firewall = desired.host.setup.firewall
+        await self._look_again(node, task, desired)
         if task.address == SWITCH:
             await _set_switch(node, task)
             return
@@ -76,6 +77,23 @@ class FirewallPart:
                     await _rules.write(node, _path(address), rules, desired.stack)
             return
         await make_object(node, task, firewall, desired.stack)
+
+    async def _look_again(self, node: Node, task: Task, desired: Desired) -> None:
+        """Who is let in may hang on a rule that somebody took away since the plan."""
+        firewall = desired.host.setup.firewall
+        if not firewall.enabled:
+            return
+        seen = await self.look(node, desired)
+        now = seen_world(seen)
+        open_ways = ways(firewall, seen, now)
+        shut = shut_by(task, now, open_ways, _states(firewall, desired.stack))
+        if shut is not None:
+            way, verdict = shut
+            raise Conflict(
+                f"the firewall of {way.node} moved since the plan: {task.address} would shut out "
+                f"{way.packet.source} from port {way.packet.port} now: {verdict.why}",
+                hint="plan again",
+            )
 
 
 _UNKNOWN = (
@@ -123,15 +141,18 @@ async def _set_switch(node: Node, task: Task) -> None:
         await node.send("PUT", f"{_CLUSTER}/options", **digest, **values)
 
 
+def _states(firewall: ClusterFirewall, stack: str) -> States:
+    def states(task: Task, world: World) -> Iterator[World]:
+        yield from _firewall_world.states(task, firewall, stack, world)
+
+    return states
+
+
 def _without_locking_out(
     tasks: Sequence[Task], firewall: ClusterFirewall, seen: Seen, stack: str
 ) -> Decided:
     """The tasks in a good order, or why there is none."""
-
-    def states(task: Task, world: World) -> Iterator[World]:
-        yield from _firewall_world.states(task, firewall, stack, world)
-
-    now = seen_world(seen)
+    states, now = _states(firewall, stack), seen_world(seen)
     open_ways = ways(firewall, seen, now)
     refusals = [
         *_locked_out(now, last(tasks, now, states), open_ways, str(seen.facts.get("node"))),
@@ -146,7 +167,8 @@ def _without_locking_out(
             "lets you in before and after, such as one with your address in node_rules"
             for task, (way, verdict) in trouble
         ]
-    notes = () if open_ways else (_UNKNOWN,)
+    notes = [] if open_ways else [_UNKNOWN]
+    notes += _shut_already(now, open_ways, str(seen.facts.get("node")))
     return Decided(tuple(tasks), refusals=tuple(refusals), notes=(*notes, *_untold(tasks, seen)))
 
 
@@ -160,6 +182,18 @@ def _locked_out(now: World, after: World, open_ways: Sequence[Way], node: str) -
                 f"{way.packet.port} of {way.node} meet {verdict.why}. Let them in by a rule before "
                 "it, or put the address into firewall.ipsets.management"
             )
+
+
+def _shut_already(now: World, open_ways: Sequence[Way], node: str) -> Iterator[str]:
+    """Other nodes' ways that hang on what isn't known of them, such as the card of a rule."""
+    for name in dict.fromkeys(
+        way.node for way in open_ways if way.node != node and not now.verdict(way).passes
+    ):
+        yield (
+            f"firewall: as far as can be told, {name} does not let you in now either, so that "
+            "nothing was checked against locking you out of it (a rule for one card counts as not "
+            "fitting there)"
+        )
 
 
 def _unread(tasks: Sequence[Task], seen: Seen) -> Iterator[str]:

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -106,7 +106,7 @@ class NetworkPart:
         change = _Activation(node, network.revert_after_s, address, tell)
         await change.arm()  # first: a node that restarts puts in place what is staged
         try:
-            await _stage(node, network.interfaces, rows)
+            await change.stage(_stage(node, network.interfaces, rows))
         except BaseException:
             with contextlib.suppress(PhoenixError):  # else the timer does it
                 await change.withdraw()
@@ -142,6 +142,24 @@ class _Activation:
                 f"the way back can't be armed on {self._node.name}, so nothing is changed: "
                 f"{said.err.strip() or said.out.strip()}"
             )
+
+    async def stage(self, staging: Coroutine[None, None, None]) -> None:
+        """Stages while the way back is armed: it takes away what is staged when its time is over.
+
+        Raises `DriverError` where too little of that time is left to activate.
+        """
+        late = DriverError(
+            f"staging the change of {self._node.name}'s network took too long: nothing is changed",
+            hint="apply again when the node is quiet, or raise network.revert_after_s",
+        )
+        try:
+            async with asyncio.timeout(self._seconds / 2):
+                await staging
+        except TimeoutError as error:
+            raise late from error
+        said = await self._node.run(_revert.is_armed(self._token), "a timed way back")
+        if said.status != 0 or self._until - time.monotonic() < self._seconds / 3:
+            raise late
 
     async def withdraw(self) -> None:
         """Where nothing was changed: nothing is to be activated, and no way back is needed."""

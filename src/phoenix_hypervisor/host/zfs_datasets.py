@@ -104,7 +104,13 @@ def _hidden(
             continue
         twins = [one for one, mount in after.items() if one != path and mount.folder == folder]
         told += [f"dataset/{path}: {one} is mounted at {folder} too" for one in twins]
-        if folder in full:
+        there = [one for one, mount in live.items() if one != path and mount.folder == folder]
+        if there and folder in full:
+            told.append(
+                f"dataset/{path}: {there[0]} is mounted at {folder} now; move that one first, in "
+                "an apply of its own"
+            )
+        elif folder in full:
             told.append(f"dataset/{path}: {not_empty(folder)}")
     return told
 

@@ -16,6 +16,7 @@ from phoenix_hypervisor.host.firewall import PART
 from phoenix_hypervisor.host.part import Choice, Decided, Seen
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Host
+from phoenix_hypervisor.model.errors import Conflict
 from phoenix_hypervisor.model.host import HostSetup
 from phoenix_hypervisor.model.host.firewall import Alias, ClusterFirewall, Group, HostRule, IpSet
 from phoenix_hypervisor.model.observed import Fields
@@ -261,3 +262,46 @@ def test_whatever_is_planned_keeps_the_way_open_at_every_write(
     assert opened == sorted(opened)
     if decided.tasks and not decided.refusals:
         assert opened[-1]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_way_in_that_somebody_took_away_since_the_plan(
+    kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firewall = _wanted(enabled=True, policy_in="DROP", policy_out="ACCEPT")
+    theirs = {**_rows(SSH)[0], "comment": "theirs"}
+    off = _seen(enabled=False)
+    seen = Seen(off.things, facts={**off.facts, "node_rules": [theirs]})
+    (task,) = _decide(seen, firewall).tasks
+    now = seen if kept else off
+    sent: list[str] = []
+
+    class Node:
+        name, is_pve = "pve1", True
+
+        async def get(self, path: str) -> dict[str, Any]:
+            return {}
+
+        async def send(self, method: str, path: str, **values: Any) -> None:
+            sent.append(f"{method} {path}")
+
+    async def look(*_: object) -> Seen:
+        return now
+
+    monkeypatch.setattr(type(PART), "look", look)
+    desired = Desired(Path("/nowhere"), "home", host=Host(setup=HostSetup(firewall=firewall)))
+    if kept:
+        await PART.make(Node(), task, desired, print)  # type: ignore[arg-type]
+        assert sent == ["PUT /cluster/firewall/options"]
+        return
+    with pytest.raises(Conflict, match=r"moved since the plan: .*10\.0\.0\.7 from port 22"):
+        await PART.make(Node(), task, desired, print)  # type: ignore[arg-type]
+    assert sent == []
+
+
+def test_another_node_of_which_a_rule_can_not_be_judged_is_told() -> None:
+    on_a_card = HostRule(proto="tcp", ports=("22",), interface="vmbr0")
+    seen = _seen(node=(ALL,), **_other(rules=_rows(on_a_card)))
+    decided = _decide(seen, _wanted(enabled=True, policy_in="DROP", node_rules=(SSH,)))
+    assert decided.refusals == ()
+    assert any("pve2 does not let you in now either" in note for note in decided.notes)

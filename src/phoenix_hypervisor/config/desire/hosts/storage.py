@@ -38,9 +38,12 @@ def storage(folder: Folder) -> Storage:
 
 
 def properties(text: str) -> dict[str, str]:
-    """`a=b,c=d` as a map."""
+    """`a=b,c=d` as a map; a folder without a slash at its end, as ZFS tells it."""
     pairs = (each.partition("=") for each in text.split(",") if each.strip())
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    found = {name.strip(): value.strip() for name, _, value in pairs}
+    if len(folder := found.get("mountpoint", "")) > 1:
+        found["mountpoint"] = folder.rstrip("/")
+    return found
 
 
 def storage_id(words: DatasetWords) -> str:

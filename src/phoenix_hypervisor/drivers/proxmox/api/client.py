@@ -6,7 +6,6 @@ daemons by default, so only so many requests are under way per node.
 
 import asyncio
 import os
-import socket
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
@@ -80,6 +79,7 @@ class Api:
         self._writing: aiohttp.ClientSession | None = None
         self._answered = False
         self._named: str | None = None
+        self._addresses: frozenset[str] = frozenset()
 
     @property
     def user(self) -> str:
@@ -101,13 +101,15 @@ class Api:
 
         The certificate must still be that of the endpoint as it was named.
         """
-        if old in _addresses(self.host):
+        if old in self._addresses:
             self._named = self._named or self.host
             self._url = self._url.with_host(new)
 
     async def __aenter__(self) -> Self:
         """Connects and logs in. Raises `Unreachable` or `Denied` with how to mend it."""
         check = self._trust.check()
+        # Now: where its network moves, the name server may be out of reach.
+        self._addresses = await _addresses(self.host)
         timeout = aiohttp.ClientTimeout(total=self._request_s, sock_connect=_CONNECT_S)
         self._reading = aiohttp.ClientSession(
             # The server ends idle connections after 5 s (PVE::APIServer::AnyEvent).
@@ -273,11 +275,12 @@ async def _once(
         raise _Broken(str(error)) from error
 
 
-def _addresses(host: str) -> set[str]:
+async def _addresses(host: str) -> frozenset[str]:
     try:
-        return {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
+        found = await asyncio.get_running_loop().getaddrinfo(host, None)
     except OSError:
-        return {host}
+        return frozenset({host})
+    return frozenset(str(one[4][0]) for one in found)
 
 
 def _endpoint(text: str) -> URL:
