@@ -69,6 +69,7 @@ class Samba(Feature[SambaOptions]):
     options = SambaOptions
     units = ("smbd.service",)
     host_files = (CONF,)
+    host_needs = ("package_sources", "base_setup")
     sets = ("users/*/password",)
 
     def flaws(self, options: SambaOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
@@ -130,7 +131,8 @@ class Samba(Feature[SambaOptions]):
         for name, password in passwords.items():
             if not password or any(character in password for character in "\0\r\n"):
                 raise ConfigureFailed(f"the password of {name} over SMB is empty or has two lines")
-        _system.install("samba", "samba-common-bin", "samba-vfs-modules")
+        is_new = _system.install("samba", "samba-common-bin", "samba-vfs-modules")
+        _without_stock(is_new=is_new)
         for name in dict.fromkeys([*passwords, *filter(None, [options.user])]):
             _account(name)
         mounted = {path: mounted_at(name) for path, name in inside.inputs["datasets"].items()}
@@ -151,6 +153,19 @@ class Samba(Feature[SambaOptions]):
         )
         _system.service("smbd")
         _logins(passwords)
+
+
+def _without_stock(*, is_new: bool) -> None:
+    """Installed, the distribution's own shares and NetBIOS are served at once."""
+    from pyinfra.operations import systemd
+
+    from phoenix_hypervisor.features import _system
+
+    if is_new:
+        systemd.service(name="Stop smbd as it was installed", service="smbd", running=False)
+    there = _system.ask("systemctl list-unit-files --no-legend nmbd.service || true")
+    if there.startswith("nmbd"):
+        systemd.service(name="Stop NetBIOS's names", service="nmbd", running=False, enabled=False)
 
 
 def _account(name: str) -> None:

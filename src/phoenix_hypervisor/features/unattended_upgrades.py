@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Inside
+from phoenix_hypervisor.model.package_pattern import package_pattern
 
 CONF = "/etc/apt/apt.conf.d/52phoenix-updates"
 TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
@@ -22,7 +23,11 @@ _MORE = {
     ),
     "proxmox": ("origin=Proxmox",),
 }
-Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.^*+?|()\[\]_-]{1,100}\$?$")]
+Pattern = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9.^*+?|()\[\]_-]{1,100}\$?$"),
+    AfterValidator(package_pattern),
+]
 Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
@@ -43,7 +48,10 @@ class UnattendedUpgradesOptions(FeatureOptions):
 
 
 class UnattendedUpgrades(Feature[UnattendedUpgradesOptions]):
-    """unattended-upgrades from the distribution, with settings of its own that win."""
+    """unattended-upgrades from the distribution, with settings of its own that win.
+
+    Taken out again, updates go on as the distribution's own settings say.
+    """
 
     name = "unattended_upgrades"
     options = UnattendedUpgradesOptions

@@ -15,6 +15,31 @@ _KEY = re.compile(r"[A-Za-z][A-Za-z0-9 :_-]*")
 _SHARE = re.compile(r"[^\x00-\x1f\x7f\[\]/\\:|<>+=;,*?\"%#]{1,80}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CLIENT = re.compile(r"(\*|@?[A-Za-z0-9*?]([A-Za-z0-9*?.-]{0,253}))")
+_YES_OR_NO = frozenset({"yes", "no", "true", "false", "on", "off", "1", "0"})
+_BOOLEAN = frozenset(
+    {
+        "available",
+        "browsable",
+        "browseable",
+        "case sensitive",
+        "follow symlinks",
+        "guest ok",
+        "guest only",
+        "hide dot files",
+        "inherit acls",
+        "inherit permissions",
+        "only guest",
+        "oplocks",
+        "printable",
+        "public",
+        "read only",
+        "wide links",
+        "writable",
+        "write ok",
+        "writeable",
+    }
+)
+"""Words of smb.conf(5) that are yes or no."""
 _SPECIAL = frozenset({"global", "homes", "printers", "print$", "ipc$"})
 _WITH_VALUE = re.compile(
     r"(anonuid|anongid)=-?[0-9]{1,10}|fsid=(root|[0-9]{1,10}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})|refer=[^\s()]+"
@@ -97,6 +122,9 @@ def _setting(key: object, value: object) -> tuple[str, str]:
         raise ValueError(f"`{key}` needs a text, a number, true or false")
     if text.endswith("\\"):
         raise ValueError(f"the value of `{key}` must not end with \\, which joins two lines")
+    name = " ".join(key.lower().split())
+    if name in _BOOLEAN and text.strip().lower() not in _YES_OR_NO:
+        raise ValueError(f"`{key}` is yes or no, not `{text.strip()}`")
     return key, text.strip()
 
 

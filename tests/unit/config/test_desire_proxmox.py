@@ -23,7 +23,7 @@ from phoenix_hypervisor.model.desired import (
 from phoenix_hypervisor.model.secret import Secret
 
 FOLDER = Path(__file__).parent / "good" / "proxmox-words"
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMADEUPKEY anna@desk"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG1hZGUgdXAga2V5IGZvciB0aGVzZSB0ZXN0cyAxMjM0 anna@desk"
 
 
 @pytest.fixture(scope="module")

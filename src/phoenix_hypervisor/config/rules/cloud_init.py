@@ -1,15 +1,13 @@
 """What cloud-init is given: the folder's own file is there, and passwords are hashes."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from phoenix_hypervisor.config import lookup
+from phoenix_hypervisor.config import lookup, people
 from phoenix_hypervisor.config.folder import Entry, Folder
 from phoenix_hypervisor.config.words.vm import Machine
 from phoenix_hypervisor.model.problem import Problem
 
-_HASH = re.compile(r"\$(y|gy|7|6|5|2[aby])\$[./A-Za-z0-9$,=+-]+|[!*]+")
 _KINDS = ("#cloud-config", "#!", "#cloud-boothook", "#include", "## template: jinja")
 
 
@@ -17,10 +15,10 @@ def find(folder: Folder) -> Iterator[Problem]:
     """Files that aren't there or that cloud-init would not take, and hashes that are none."""
     for guest in folder.machines:
         secret = guest.words.user_config.password_hash
-        if secret is not None and secret.name is None and not _HASH.fullmatch(secret.literal or ""):
+        if not people.is_hash(secret):
             place = ("user_config", "password_hash")
-            hint = "make one with `mkpasswd` (package whois) or `openssl passwd -6`"
-            yield guest.spot.error(place, "`password_hash` is not the hash of a password", hint)
+            message = "`password_hash` is not the hash of a password"
+            yield guest.spot.error(place, message, people.MAKE_HASH)
         if guest.words.user_config.username is None:
             yield from _nobody(guest)
         if guest.words.cloud_init.user_data is not None:

@@ -1,15 +1,17 @@
 """ZFS pools and datasets that could never be: too few disks, one disk twice, a fixed property."""
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from phoenix_hypervisor.config.desire.hosts.storage import properties, storage_id
 from phoenix_hypervisor.config.document import Pointer
 from phoenix_hypervisor.config.folder import HYPERVISOR, Folder, Spot
 from phoenix_hypervisor.config.words.host_storage import ZfsDataset
-from phoenix_hypervisor.model.host.zfs_values import READ_ONLY, is_limit, is_size, normal
+from phoenix_hypervisor.model.host.zfs_values import KNOWN, READ_ONLY, is_limit, is_size, normal
 from phoenix_hypervisor.model.problem import Problem
 
 _FEWEST = {"single": 1, "mirror": 2, "raidz1": 2, "raidz2": 3, "raidz3": 4}
+_RECORD = (2**9, 2**24)
 _OF_POOL = {"zfspool": ("images", "rootdir", "none")}
 _BY_NAME = ("/dev/disk/", "/dev/mapper/", "/dev/md/")
 
@@ -64,6 +66,12 @@ def _datasets(folder: Folder, spot: Spot) -> Iterator[Problem]:
         names.setdefault(known, (*place, "name"))
         for message, hint in _properties(dataset):
             yield spot.error((*place, "properties"), message, hint)
+        for name in properties(dataset.properties or ""):
+            if ":" not in name and "@" not in name and name not in KNOWN | READ_ONLY:
+                near = get_close_matches(name, sorted(KNOWN), 1)
+                hint = f"did you mean `{near[0]}`?" if near else "zfsprops(7) lists them"
+                message = f"`{name}` is no property that is known here: ZFS may refuse it"
+                yield spot.warning((*place, "properties"), message, hint)
         kind, content = dataset.proxmox_storage_type, dataset.proxmox_content_type
         if content is not None and kind is None:
             message = "without `proxmox_storage_type` it is no storage, and holds nothing"
@@ -75,6 +83,10 @@ def _datasets(folder: Folder, spot: Spot) -> Iterator[Problem]:
             message = f"a zfspool can't hold {', '.join(wrong)}: Proxmox VE will refuse it"
             hint = "it holds `images` and `rootdir`; a `dir` holds files"
             yield spot.warning((*place, "proxmox_content_type"), message, hint)
+
+
+def _is_record(size: int) -> bool:
+    return _RECORD[0] <= size <= _RECORD[1] and size.bit_count() == 1
 
 
 def _properties(dataset: ZfsDataset) -> Iterator[tuple[str, str]]:
@@ -89,5 +101,7 @@ def _properties(dataset: ZfsDataset) -> Iterator[tuple[str, str]]:
         elif is_size(name) and not normal(name, value).isdigit():
             hint = "a number with K, M, G or T" + (", or none" if is_limit(name) else "")
             yield f"`{value}` is no size for `{name}`", hint
+        elif name == "recordsize" and not _is_record(int(normal(name, value))):
+            yield f"`{value}` is no recordsize", "a power of two, from 512 to 16M"
         elif name == "keylocation" and value == "prompt":
             yield "nobody is there to be asked for the key", "keylocation=file:///…"

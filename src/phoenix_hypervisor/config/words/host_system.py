@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from phoenix_hypervisor.config.words.base import Words
 from phoenix_hypervisor.config.words.values import choice, shaped
+from phoenix_hypervisor.model.package_pattern import package_pattern
 
 Clock = Annotated[
     str, shaped(r"([01][0-9]|2[0-3]):[0-5][0-9]", "a time of the day", "such as 03:30")
@@ -20,6 +21,7 @@ Pattern = Annotated[
         "the name of a package",
         "a package, or a regular expression such as ^proxmox-kernel",
     ),
+    AfterValidator(package_pattern),
 ]
 Governor = Annotated[
     str, shaped(r"[a-z][a-z0-9_]{0,15}", "a governor", "such as performance, powersave, schedutil")

@@ -47,6 +47,16 @@ AT_CREATION = frozenset(
 )
 """What can't be changed once a dataset is there."""
 
+KNOWN = AT_CREATION | frozenset(
+    "aclinherit aclmode acltype atime canmount checksum compression context copies dedup "  # noqa: SIM905
+    "defcontext devices direct dnodesize exec filesystem_limit fscontext jailed keylocation "
+    "logbias longname mlslabel mountpoint nbmand overlay prefetch primarycache quota readonly "
+    "recordsize redundant_metadata refquota refreservation relatime reservation rootcontext "
+    "secondarycache setuid sharenfs sharesmb snapdev snapdir snapshot_limit special_small_blocks "
+    "sync version volmode vscan xattr zoned".split()
+)
+"""What can be set for a file system, beside `userquota@…` and one's own names with a colon."""
+
 _LIMITS = frozenset({"quota", "refquota", "reservation", "refreservation"})
 _SIZES = _LIMITS | {"recordsize", "special_small_blocks"}
 _COUNTS = frozenset({"filesystem_limit", "snapshot_limit"})

@@ -23,7 +23,7 @@ from phoenix_hypervisor.model.errors import ConfigError, SecretMissing
 from phoenix_hypervisor.model.secret import Secret
 
 HASH = "$6$salt$" + "a" * 86
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMADEUPKEY anna@desk"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG1hZGUgdXAga2V5IGZvciB0aGVzZSB0ZXN0cyAxMjM0 anna@desk"
 PHOENIX = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPHOENIX phoenix"
 MAC = "BC:24:11:2E:36:47"
 HOST = Host(
