@@ -150,7 +150,7 @@ def test_ctrl_c_removes_the_spare_guest_and_kill_is_mended_by_the_next(backed_up
     until(lambda: running(stack))
     spare = lab.query(f"/1.0/instances/{SPARE}?project={stack.project}")
     assert spare["devices"]["eth0"] == {"name": "eth0", "nictype": "p2p", "type": "nic"}
-    assert spare["devices"]["volume-files"]["source"] == f"{SPARE}-files"
+    assert spare["devices"]["volume-files"]["source"] == f"phoenix-spare-{SPARE}-files"
     assert set(spare["devices"]) == {"root", "eth0", "volume-files"}
     work.send_signal(signal.SIGINT)
     work.communicate(timeout=120)
@@ -280,21 +280,26 @@ def test_a_restored_guest_has_no_way_out_and_nothing_of_the_original(odd: Stack)
 
 
 @pytest.mark.long
-def test_volumes_that_a_killed_run_restored_are_removed_and_no_others(backed_up: Stack) -> None:
-    """As they are right after their import, when they still say the original's address."""
+def test_what_a_killed_run_restored_is_removed_and_no_copy_by_hand(backed_up: Stack) -> None:
+    """Right after an import all still says the original's address, and so does a copy by hand."""
     stack = backed_up
     with stack.edit() as words:
         words["lxc_configs"]["401"]["checks"] = []
     stack.ok("backup", "run")
     own = ("--project", stack.project)
-    for name in (f"{SPARE}-files", "lxc-401-copy"):
+    new, second = f"phoenix-spare-{SPARE}", "phoenix-spare-lxc-9901"
+    for name in (f"{SPARE}-files", "lxc-401-copy", f"{new}-files"):
         lab.incus("storage", "volume", "copy", *own, f"{stack.project}/lxc-401-files",
                   f"{stack.project}/{name}")  # fmt: skip
-    lab.incus("storage", "volume", "create", *own, stack.project, f"{SPARE}-somebody-s")
+    for name in (SPARE, new, second):
+        lab.incus("copy", "--instance-only", *own, "lxc-401", name)
+    by_hand = ["lxc-401-copy", f"{SPARE}-files"]
     try:
         _, proof = verdict(stack)
-        assert (proof["ok"], proof["problem"]) == (True, "")
-        assert volumes(stack) == ["lxc-401-copy", "lxc-401-files", f"{SPARE}-somebody-s"]
+        assert (proof["ok"], proof["problem"], proof["spare"]) == (True, "", "lxc/9901")
+        assert instances(stack) == ["lxc-401", SPARE]
+        assert volumes(stack) == sorted(["lxc-401-files", *by_hand])
     finally:
-        for name in ("lxc-401-copy", f"{SPARE}-somebody-s"):
+        lab.incus("delete", *own, SPARE)
+        for name in by_hand:
             lab.incus("storage", "volume", "delete", *own, stack.project, name)

@@ -37,7 +37,11 @@ HOST = Host(
     timezone="Europe/Berlin",
     users=(
         HostUser(
-            "ben", sudo=False, ssh_keys=("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG1hZGUgdXAga2V5IGZvciB0aGVzZSB0ZXN0cyAxMjM0 ben@desk",)
+            "ben",
+            sudo=False,
+            ssh_keys=(
+                "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG1hZGUgdXAga2V5IGZvciB0aGVzZSB0ZXN0cyAxMjM0 b@d",
+            ),
         ),
     ),
 )

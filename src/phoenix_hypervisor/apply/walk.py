@@ -60,7 +60,8 @@ class Walk:
 
     async def _step(self, step: Step) -> None:
         before = {one: self._done[one] for one in step.after if one in self._done}
-        await asyncio.gather(*before.values())
+        behind = [self._done[one] for one in step.behind if one in self._done]
+        await asyncio.gather(*before.values(), *behind)
         missing = [one for one, done in before.items() if not done.result()]
         if missing:
             self._tell("skipped", step, f"it waits for {missing[0]}, which did not succeed")

@@ -25,7 +25,6 @@ _WHAT = {
     Action.STOP: "[yellow]running[/]",
     Action.CONFIGURE: "[yellow]inside is old[/]",
 }
-_SIGNS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def as_json(drift: "Drift", *, deep: bool) -> dict[str, Any]:
@@ -183,10 +182,7 @@ def _difference(one: Difference) -> Iterator[str]:
     else:
         told = one.after or one.before
         yield f"{head}: {escape(told)}" if told else head
-    for line in one.diff.splitlines():
-        colour = _SIGNS.get(line[:1])
-        shown = escape(line)
-        yield f"        [{colour}]{shown}[/]" if colour else f"        {shown}"
+    yield from (f"        {line}" for line in render.diff(one.diff))
 
 
 def _short(one: Difference) -> str:

@@ -76,6 +76,7 @@ async def _apply(context: Context, wipe: list[str], *, reboot: bool, yes: bool) 
     from phoenix_hypervisor.cli._carry_out import carry_out
     from phoenix_hypervisor.cli.apply import refuse
     from phoenix_hypervisor.model.observed import Observed
+    from phoenix_hypervisor.plan import render
     from phoenix_hypervisor.plan.options import Options
 
     async with context.session() as session, hold(session, "phoenix host apply"):
@@ -93,6 +94,7 @@ async def _apply(context: Context, wipe: list[str], *, reboot: bool, yes: bool) 
             parallel=4,
             options=Options(),
             verify=False,
+            question=f"Apply this to the host {render.host(found)}?",
         )
         if status != 0 and (
             told := await work.start_stopped(lambda words: context.say(escape(words)))

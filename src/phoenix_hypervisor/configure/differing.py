@@ -140,7 +140,7 @@ class Reader:
     ) -> Iterator[Difference]:
         if self._release and self._release in command:
             return  # unpacks the release, whose files were told
-        edit = self._edit(operation)
+        edit = self._edit(operation) or self._written(command, operation)
         if edit is not None:
             yield edit
             return
@@ -162,6 +162,20 @@ class Reader:
         if after is None or after == before:
             return None
         return Difference("file", path, diff=self._diff(before, after, private=_is_private(stat)))
+
+    def _written(self, command: str, operation: Operation) -> Difference | None:
+        """A file that a script writes from what it is given, told as a diff."""
+        path = edits.keys_written(command) if operation.stdin else None
+        if path is None:
+            return None
+        stat = self._stat(path)
+        before = text(self._read(path) or b"") if stat else ""
+        after = edits.keys_after(command, operation.stdin, before)
+        # Keys that may log in are no secrets, whoever may read the file.
+        told = textdiff.diff(before, after, redact=self._redact, private=False)
+        if not told:
+            return None
+        return Difference("file", path, "" if stat else "missing", "" if stat else "made", told)
 
     def _meaning(self, meaning: Meaning, uploads: set[str]) -> Difference | None:
         what = staging.place(meaning.what)
@@ -195,7 +209,7 @@ class Reader:
     def _other(self, command: str, operation: Operation) -> Difference:
         if operation.stdin and "psql" in command:
             lines = [f"+ {line}" for line in self._redact(operation.stdin).splitlines() if line]
-            return Difference("database", operation.name, diff=textdiff.cut(lines))
+            return Difference("database", operation.name, diff="\n".join(lines))
         follows = bool(self.found)
         shown = "" if follows else self._redact(command).strip()
         if len(shown) > _COMMAND_CHARS:

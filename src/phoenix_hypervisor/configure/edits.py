@@ -1,13 +1,17 @@
-"""What pyinfra's operations that edit a part of a file would make of it. Pure.
+"""What operations that edit a file by commands would make of it. Pure.
 
-They are commands for `awk` and `sed`, which people can't read as a diff.
+They are commands for `awk`, `sed` and `cat`, which people can't read as a diff.
 """
 
+import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
-Edit = tuple[str, str]
-"""A path and the text that the file would hold."""
+_KEYS = "authorized_keys"
+_HOMELESS = "/.ssh"
+"""What the folder is called of one whose account is still to be made."""
+_APPENDED = re.compile(rf"cat >> (?P<path>/\S+/{_KEYS})\Z")
 
 
 def path_of(function: str, arguments: Mapping[str, Any]) -> str | None:
@@ -26,6 +30,27 @@ def edited(function: str, arguments: Mapping[str, Any], before: str) -> str | No
     if function == "files.line":
         return _line(arguments, before)
     return _block(arguments, before)
+
+
+def keys_written(command: str) -> str | None:
+    """The keys of somebody (`authorized_keys`) that a command writes or adds to; else None."""
+    if added := _APPENDED.search(command):
+        return added["path"]
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    moved = f'mv -T "$new" "$1/{_KEYS}"'
+    if not any(moved in word for word in words) or words[-1] == _HOMELESS:
+        return None
+    return f"{words[-1]}/{_KEYS}"
+
+
+def keys_after(command: str, stdin: str, before: str) -> str:
+    """The keys afterwards, of a command that writes some."""
+    if not _APPENDED.search(command):
+        return stdin
+    return f"{before}{'' if before.endswith(chr(10)) or not before else chr(10)}{stdin}"
 
 
 def _line(arguments: Mapping[str, Any], before: str) -> str | None:

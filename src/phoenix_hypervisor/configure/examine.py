@@ -24,6 +24,7 @@ from phoenix_hypervisor.shell.leftovers import RUN_FILE
 
 _S = 30.0
 _FOLLOWS = "what follows from it can't be known before that is mended"
+_BEFORE = "what differs here can't be known before what differs above is mended"
 
 
 def examine(
@@ -115,7 +116,8 @@ class _Examination:
             last = [line.strip() for line in error.detail.splitlines() if line.strip()][-1:]
             why = self._redact(": ".join([error.message, *last]))
             if self._reader.found or self._before:
-                return f"{_FOLLOWS} ({why})", False
+                told = _FOLLOWS if self._reader.found else _BEFORE
+                return f"{told} ({why})", False
             return why, True
         return "", False
 

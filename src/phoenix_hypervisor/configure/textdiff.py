@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 MASK = "[hidden]"
 
-_MOST_LINES = 120
-_LONGEST_LINE = 400
 _CONTEXT = 2
 _HASHES = re.compile(
     r"SCRAM-SHA-256\$\d+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+"
@@ -29,7 +27,7 @@ def mask(text: str) -> str:
 
 
 def diff(before: str, after: str, *, redact: Callable[[str], str], private: bool) -> str:
-    """A unified diff without its head; empty where only the ends of lines differ.
+    """A whole unified diff without its head; empty where only the ends of lines differ.
 
     `redact` takes known secrets out. `private`: the file is not for everybody or holds a secret,
     so what it held before may be a secret that nobody knows any more; of its old lines only words
@@ -45,17 +43,7 @@ def diff(before: str, after: str, *, redact: Callable[[str], str], private: bool
             mask(old).splitlines(), mask(new).splitlines(), lineterm="", n=_CONTEXT
         )
     )[2:]
-    return cut(lines)
-
-
-def cut(lines: list[str]) -> str:
-    """Lines for people: long ones and many are cut, and it says so."""
-    shown = [
-        line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} …"
-        for line in lines[:_MOST_LINES]
-    ]
-    more = len(lines) - len(shown)
-    return "\n".join([*shown, f"… {more} more lines"] if more else shown)
+    return "\n".join(lines)
 
 
 def is_text(data: bytes) -> bool:

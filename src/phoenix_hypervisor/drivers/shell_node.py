@@ -58,7 +58,7 @@ class ShellNode:
         user = (await self._ask("id -u", b"", 30.0)).out.strip()
         if user != "0":
             raise Denied(
-                f"the host {self.name} is set up by root, but its shell is of user {user}",
+                f"the host is set up by root, but the shell on {self.name} is of user {user}",
                 missing="root",
                 hint="run this as root",
             )

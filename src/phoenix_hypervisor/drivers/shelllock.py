@@ -148,6 +148,7 @@ class _Lock:
             except (PhoenixError, OSError):
                 pass  # not to be reached now
             else:
+                # A machine that restarted has forgotten the file; who ended has left words in it.
                 return not left or _parsed(left).get("run") == self._run.id
             await asyncio.sleep(_AGAIN_S)
         return False
@@ -173,10 +174,10 @@ class _Lock:
                     await self._process.wait()
 
     def leave(self, held: Held) -> None:
-        """Leaves written what is still to be settled."""
+        """Leaves written that it was here, and what is still to be settled."""
         if self._process is not None and self._process.stdin is not None:
             before = filelock.remembered(held.broken_off)
-            line = json.dumps({"before": before}) if before else ""
+            line = json.dumps({"ended": self._run.id, "before": before})
             with suppress(OSError):  # the connection is gone, and with it the lock
                 self._process.stdin.write(f"{line}\n".encode())
 

@@ -9,10 +9,12 @@ from phoenix_hypervisor.features._shared_folder import shared_folder
 from phoenix_hypervisor.model import share_words
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
-from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, Inside
+from phoenix_hypervisor.model.feature import NOTE, Feature, FeatureOptions, Flaw, Inside
 from phoenix_hypervisor.model.listen import Listen
 
 EXPORTS = "/etc/exports.d/phoenix.exports"
+# Where they lie until their end is done: exportfs reads only files named *.exports.
+_ENDING = "/etc/exports.d/phoenix.ending"
 _HEAD = "# Made by Phoenix from the files; changes made by hand are overwritten.\n"
 # Other exports stand in /etc/exports and in files beside ours (exports(5)); they stay.
 _ACCEPT = 'said=$(exportfs -ra 2>&1) || { echo "$said"; exit 1; }'
@@ -49,7 +51,7 @@ class NfsServer(Feature[NfsServerOptions]):
     name = "nfs_server"
     options = NfsServerOptions
     units = ("nfs-server.service",)
-    host_files = (EXPORTS,)
+    host_files = (EXPORTS, _ENDING)
 
     def flaws(self, options: NfsServerOptions, guest: Guest, desired: Desired) -> Sequence[Flaw]:
         """An unprivileged container, which may not use the kernel's server."""
@@ -78,13 +80,19 @@ class NfsServer(Feature[NfsServerOptions]):
         return NfsServerOptions.model_validate({"exports": exports}) if exports else None
 
     def leave_host_script(self) -> str:
-        """The server goes on where it serves exports that others made."""
+        """The server goes on where it serves exports that others made.
+
+        One that fails is known by its file, and tried again.
+        """
         return f"""\
-rm -f {EXPORTS}
+! head -n 1 {EXPORTS} 2>/dev/null | grep -q '{NOTE}' || mv {EXPORTS} {_ENDING} || exit 1
+(
 command -v exportfs >/dev/null || exit 0
 exportfs -ra || exit 1
 [ -z "$(exportfs -s)" ] || exit 0
-{self.leave_script()}"""
+{self.leave_script()}) || exit 1
+rm -f {_ENDING}
+"""
 
     def deploy(self, options: NfsServerOptions, inside: Inside) -> None:
         """Folders, exports if exportfs takes them, then the server."""

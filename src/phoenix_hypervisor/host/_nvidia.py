@@ -182,6 +182,7 @@ install() {{
     ldconfig
     rm -rf $parts
 }}
+noted=$(cat {BEFORE} 2>/dev/null)
 if [ -n "$old" ]; then
     echo "$old" > {BEFORE}.new && mv {BEFORE}.new {BEFORE} || exit 6
 fi
@@ -194,6 +195,7 @@ if [ "$restart" = no ]; then
         for pid in $(fuser /dev/nvidia* 2>/dev/null); do
             echo "$pid $(tr '\\0' ' ' < /proc/$pid/cmdline)" >&2
         done
+        [ "$noted" = "$old" ] || rm -f {BEFORE}
         exit 6
     }}
 fi

@@ -6,7 +6,7 @@ There was no card to run it on: what decides is tested as text, and the scripts 
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from phoenix_hypervisor.host import _nvidia, _nvidia_exchange, _pci
 from phoenix_hypervisor.host._nvidia_exchange import Ended
@@ -57,8 +57,8 @@ class Facts:
 
     @property
     def is_half(self) -> bool:
-        """Whether an exchange was broken off, and left neither version whole."""
-        return self.before is not None and (not self.installed or self.installed != self.library)
+        """Whether an exchange was broken off on its way from the version before."""
+        return self.before is not None and not self.before == self.installed == self.library
 
     @property
     def old(self) -> str | None:
@@ -95,7 +95,7 @@ class NvidiaDriver:
         driver = cards.driver
         if driver is None:
             return Decided()
-        facts = read(str(seen.facts.get("look", "")))
+        facts = _facts(seen, cards)
         if not facts.has_card:
             told = "the node has no graphics card of NVIDIA's: its driver is left out"
             return Decided(notes=(told,))
@@ -106,7 +106,9 @@ class NvidiaDriver:
             return Decided()
         if facts.exchange is None and facts.nouveau and {one.path for one in fields} == {"running"}:
             return Decided(restarts=(_NOUVEAU,))
-        exchanged = facts.exchange is not None or facts.live not in (None, driver.version)
+        exchanged = facts.exchange is not None or (
+            facts.live is not None and (facts.live != driver.version or facts.is_half)
+        )
         task = Task(
             ADDRESS,
             Action.UPDATE if facts.live or facts.installed else Action.CREATE,
@@ -114,7 +116,7 @@ class NvidiaDriver:
             _reason(facts, cards, driver, exchanged=exchanged),
             Impact.RESTART if exchanged else Impact.LIVE,
             (Address("host/vfio"),),
-            300.0 if facts.whole != driver.version else 20.0,
+            300.0 if facts.whole != driver.version or facts.is_half else 20.0,
             restarts=_NOUVEAU if facts.nouveau else "",
         )
         notes = (_way_back(facts),) if (exchanged or facts.is_half) and facts.old else ()
@@ -129,17 +131,18 @@ class NvidiaDriver:
         cards = desired.host.setup.cards
         driver = cards.driver
         assert driver is not None  # noqa: S101 - nothing was decided without
-        facts = read(str((await self.look(node, desired)).facts["look"]))
+        facts = _facts(await self.look(node, desired), cards)
         if facts.exchange is not None:
             ended = await _nvidia_exchange.follow(node, tell)
             if facts.exchange == driver.version:
                 _judge(ended, driver.version, facts.old)
-            facts = read(str((await self.look(node, desired)).facts["look"]))
+            facts = _facts(await self.look(node, desired), cards)
         indices = [one.index for one in cards.kept]
         tell("packages, modules at boot")
         await _run(node, _nvidia.prepare_script(indices), "preparing the node for NVIDIA's driver")
         names = "\n".join(one.name or "any" for one in cards.kept)
-        if facts.whole == driver.version and facts.live in (None, driver.version):
+        is_there = facts.whole == driver.version and not facts.is_half
+        if is_there and facts.live in (None, driver.version):
             if not facts.nouveau:
                 await _run(
                     node, with_arguments(_nvidia.LOAD, driver.version, names), "NVIDIA's driver"
@@ -213,6 +216,14 @@ def read(printed: str) -> Facts:
         before=one.get("before") or None,
         exchange=one.get("exchange"),
     )
+
+
+def _facts(seen: Seen, cards: Cards) -> Facts:
+    """What the look found. A note that broke off after all served is not of a version to go to."""
+    facts = read(str(seen.facts.get("look", "")))
+    is_one = facts.live is not None and facts.live == facts.installed == facts.library
+    serves = is_one and facts.exchange is None and not tuple(_cards(facts, cards))
+    return replace(facts, before=None) if serves else facts
 
 
 def _differing(facts: Facts, cards: Cards, driver: HostDriver) -> Iterator[FieldChange]:

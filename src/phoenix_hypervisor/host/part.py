@@ -50,7 +50,8 @@ class Task:
     """One change that a part decides on. Fields, reason and impact are shown before it is done.
 
     `restarts`: why it only holds once the node was restarted; empty: it holds at once. `left_out`:
-    it is shown, and not done: what it needs was not allowed.
+    it is shown, and not done: what it needs was not allowed. It is only done where those in `after`
+    were; those in `behind` only go first, however that ends.
     """
 
     address: Address
@@ -62,6 +63,7 @@ class Task:
     estimate_s: float = 1.0
     restarts: str = ""
     left_out: bool = False
+    behind: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

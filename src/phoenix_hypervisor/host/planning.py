@@ -34,7 +34,9 @@ def step_of(address: Address) -> str:
 def _change(task: Task, there: set[Address]) -> Change:
     after = tuple(one for one in dict.fromkeys(task.after) if one in there)
     waits = tuple(step_of(one) for one in after)
-    step = Step(step_of(task.address), task.address, STEP, waits, task.estimate_s)
+    rest = dict.fromkeys(one for one in task.behind if one in there and one not in after)
+    behind = tuple(step_of(one) for one in rest)
+    step = Step(step_of(task.address), task.address, STEP, waits, task.estimate_s, behind)
     return Change(
         address=task.address,
         action=task.action,

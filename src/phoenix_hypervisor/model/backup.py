@@ -50,8 +50,8 @@ class BackupStore(Protocol):
     async def restore(self, backup: Backup, guest: Guest, spare: Address, tell: Tell) -> None:
         """Restores it as a guest of another id, at rest and marked as a spare one.
 
-        It is cut off: no card leads anywhere, shared folders can't be changed, it never starts by
-        itself. Raises `Conflict` where the id is taken. The guest itself is not touched.
+        It is cut off: no card leads anywhere, it has no shared folder, it never starts by itself.
+        Raises `Conflict` where the id is taken. The guest itself is not touched.
         """
 
     async def start(self, guest: Guest, spare: Address, tell: Tell) -> None:

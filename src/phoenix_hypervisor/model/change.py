@@ -55,18 +55,25 @@ class Impact(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One difference; `path` is dotted, such as `network.eth0.address`."""
+    """One difference; `path` is dotted, such as `network.eth0.address`.
+
+    `told` is how people read it, where that is not path, before and after. `diff` is a whole
+    unified diff without its head, of what is a text of several lines.
+    """
 
     path: str
     before: Json
     after: Json
+    told: str = ""
+    diff: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One node of the graph: a thing to do to one address, after other steps.
 
-    `id` is `<address>:<name>`. `after` holds ids of steps that must have succeeded.
+    `id` is `<address>:<name>`. `after` holds ids of steps that must have succeeded, `behind` of
+    those that must have ended, well or not.
     """
 
     id: str
@@ -74,6 +81,7 @@ class Step:
     name: str
     after: tuple[str, ...] = ()
     estimate_s: float = 0.0
+    behind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,9 @@ class Feature(Generic[OptionsT]):
     host_turn: ClassVar[int] = 50
     """Where it stands among the features of the host; smaller ones are applied first."""
 
+    host_needs: ClassVar[Sequence[str]] = ("package_sources",)
+    """Features of the host without which it is not applied there, where they fail."""
+
     def for_host(self, desired: "Desired") -> OptionsT | None:
         """The options with which the host itself gets it, from the hypervisor file's own words.
 

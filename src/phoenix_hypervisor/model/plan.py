@@ -16,7 +16,8 @@ class Plan:
     `basis` maps each address to a digest of what was wanted and seen when the plan was made, so
     that a saved plan can be refused, naming what moved. `refusals` are reasons why it can't be
     applied at all; `kept` are things that `--prune` would delete. `gpus` is the ledger of graphics
-    cards, of the whole folder; empty where nobody uses one.
+    cards, of the whole folder; empty where nobody uses one. `host` is how the machine that the
+    plan sets up calls itself; empty in a plan of guests. `here`: Phoenix runs on that machine.
     """
 
     stack: str
@@ -29,6 +30,8 @@ class Plan:
     estimate_s: float = 0.0
     basis: Mapping[str, str] = field(default_factory=dict)
     gpus: tuple[Card, ...] = ()
+    host: str = ""
+    here: bool = False
 
     @property
     def summary(self) -> dict[str, int]:

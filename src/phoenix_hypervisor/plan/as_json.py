@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from phoenix_hypervisor import __version__
-from phoenix_hypervisor.model.change import Change
+from phoenix_hypervisor.model.change import Change, FieldChange
 from phoenix_hypervisor.model.errors import PlanStale, UsageError
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.plan.ledger import show
@@ -28,6 +28,7 @@ def dump(plan: Plan) -> dict[str, Any]:
         "estimate_s": round(plan.estimate_s, 1),
         "basis": dict(plan.basis),
         "gpus": show.as_json(plan.gpus),
+        **({"host": plan.host, "here": plan.here} if plan.host else {}),
     }
 
 
@@ -101,12 +102,18 @@ def _change(change: Change) -> dict[str, Any]:
         "name": change.name,
         "action": change.action.value,
         "impact": change.impact.value,
-        "fields": [{"path": f.path, "before": f.before, "after": f.after} for f in change.fields],
+        "fields": [_field(field) for field in change.fields],
         "reason": change.reason,
         "after": list(change.after),
         "estimate_s": round(change.estimate_s, 1),
         "steps": [
             {"id": s.id, "name": s.name, "after": list(s.after), "estimate_s": s.estimate_s}
+            | ({"behind": list(s.behind)} if s.behind else {})
             for s in change.steps
         ],
     }
+
+
+def _field(field: FieldChange) -> dict[str, Any]:
+    told = {"path": field.path, "before": field.before, "after": field.after}
+    return told | ({"diff": field.diff} if field.diff else {})

@@ -52,6 +52,8 @@ def work(step: Step, change: Change, guest: Guest | None, driver: Driver) -> str
     words = [step.name, f"{driver.estimate(step.name, guest):g}"]
     if guest is not None:
         words.append(guest.kind)
+    if step.name == "make":
+        words.append(step.address)  # each part of a host has work of its own
     if step.name == "create" and guest is not None:
         words.append(_source(guest))
     if step.name in ("configure", "check") and guest is not None:

@@ -49,6 +49,9 @@ _NEW = {
 }
 _LONG = 60
 _JSON = json.JSONEncoder(ensure_ascii=False)
+_SIGNS = {"+": "green", "-": "red", "@": "cyan"}
+_MOST_LINES = 120
+_LONGEST_LINE = 400
 _ONE = 0.95
 """So many seconds round to one."""
 
@@ -59,7 +62,10 @@ def text(plan: Plan) -> str:
 
 
 def _lines(plan: Plan) -> Iterator[str]:
-    head = f"[bold]Plan[/] for the stack [bold]{_literal(plan.stack)}[/] on {plan.driver}"
+    stack = f"the stack [bold]{_literal(plan.stack)}[/] on {plan.driver}"
+    head = f"[bold]Plan[/] for {stack}"
+    if plan.host:
+        head = f"[bold]Plan[/] for the host [bold]{_literal(host(plan))}[/], by {stack}"
     if not plan.changes and plan.refusals:
         yield f"{head}: [red]it can't be made[/]; what is refused stands below."
     elif not plan.changes:
@@ -100,6 +106,23 @@ def about(amount: float) -> str:
     return "less than 1 s" if amount < _ONE else f"about {seconds(amount)}"
 
 
+def host(plan: Plan) -> str:
+    """The host of a plan, as people tell machines from each other."""
+    return f"{plan.host} (this machine)" if plan.here else plan.host
+
+
+def diff(whole: str) -> Iterator[str]:
+    """A diff's lines as markup: long ones and many are cut, and it says so."""
+    lines = whole.splitlines()
+    for line in lines[:_MOST_LINES]:
+        shown = line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} …"
+        colour = _SIGNS.get(line[:1])
+        yield f"[{colour}]{escape(shown)}[/]" if colour else escape(shown)
+    if rest := lines[_MOST_LINES:]:
+        go, come = (sum(line.startswith(sign) for line in rest) for sign in "-+")
+        yield f"… {len(rest)} more lines ({go} go, {come} come); --json shows them all"
+
+
 def _change(change: Change) -> Iterator[str]:
     colour = _COLOURS[change.action]
     name = f" ({_literal(change.name)})" if change.name else ""
@@ -117,7 +140,8 @@ def _change(change: Change) -> Iterator[str]:
     )
     if change.action in (Action.UPDATE, Action.REPLACE) or not is_guest(change.address):
         for field in change.fields:
-            yield f"      {_literal(_field(field))}"
+            yield f"      {_literal(field.told or _field(field))}"
+            yield from (f"        {line}" for line in diff(field.diff))
     elif change.action is Action.CREATE and change.fields:
         yield f"      {_literal(_new(change.fields))}"
     if change.action is not Action.DELETE:

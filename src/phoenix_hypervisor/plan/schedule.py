@@ -82,7 +82,7 @@ class _Play:
         self._held = defaultdict[Address, deque[str]](deque)
         self._now = 0.0
         for step in steps:
-            before = [one for one in step.after if one in self._steps]
+            before = [one for one in (*step.after, *step.behind) if one in self._steps]
             self._waits[step.id] = len(before)
             for one in before:
                 self._then[one].append(step.id)

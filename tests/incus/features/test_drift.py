@@ -68,6 +68,7 @@ def test_base_setup(bench: Bench) -> None:
         ("user", "ann"),
         ("user", "bob"),
         ("file", "/etc/sudoers.d/phoenix-ann"),
+        ("file", "/home/ann/.ssh/authorized_keys"),
     }
     assert difference(found, "/etc/hostname").diff.splitlines()[1:] == ["-other", "+web"]
     hosts = difference(found, "/etc/hosts").diff.splitlines()
@@ -77,7 +78,8 @@ def test_base_setup(bench: Bench) -> None:
     assert link.before == "/usr/share/zoneinfo/UTC"
     assert link.after == "/usr/share/zoneinfo/Europe/Berlin"
     assert difference(found, "bob", "user").before == "missing"
-    assert "Write the keys of ann" in [one.what for one in found.differences if one.follows]
+    keys = difference(found, "/home/ann/.ssh/authorized_keys").diff.splitlines()
+    assert keys[-1] == "+ssh-ed25519 AAAAC3NzaC1lZDI1 ann"
 
 
 def test_redis(bench: Bench) -> None:

@@ -98,6 +98,42 @@ def test_a_password_alone_is_found_and_never_shown(samba: HostMachine) -> None:
     (change,) = samba.plan()["changes"]
     assert change["reason"] == "it is no longer as it was applied"
     assert [one["path"] for one in change["fields"]] == ["command Set the SMB password of bob"]
+    samba.sh(f"sed -i 's/path = .*papers/path = \\/srv\\/others/' {CONF}")
+    told = samba.phoenix("host", "plan").stdout
+    assert "then: Set the SMB password of bob" in told
+    assert "-   path = /srv/others" in told
+    samba.apply()
+
+
+def test_a_whole_file_by_hand_is_shown_kept_and_told(samba: HostMachine) -> None:
+    shares = "".join(f"[share{n}]\n   path = /srv/{n}\n" for n in range(90))
+    samba.sh(f"cat >{CONF}", stdin=f"[global]\n   workgroup = MINE\n{shares}")
+    plan = samba.phoenix("host", "plan").stdout
+    name = samba.sh("uname -n")
+    assert f"Plan for the host {name}, by the stack" in plan
+    assert "-   workgroup = MINE" in plan
+    assert "more lines (" in plan
+    assert f"{CONF} was not written by Phoenix: it is replaced" in plan.replace("\n", " ")
+    found = samba.plan()
+    (field,) = [one for one in found["changes"][0]["fields"] if one["path"] == f"file {CONF}"]
+    assert all(f"-[share{n}]\n" in field["diff"] for n in range(90))
+    assert (found["host"], found["here"]) == (name, False)
+    samba.apply()
+    assert "workgroup = MINE" in samba.sh(f"cat {CONF}.before-phoenix")
+    samba.sh(f"rm {CONF}.before-phoenix")
+
+
+def test_what_can_not_be_known_yet_is_in_the_plan(samba: HostMachine) -> None:
+    words = {"options": {"writable": True}}
+    shares = [{"name": "old", "path": "/srv/older"} | words]
+    samba.words = {"samba": SMB | {"shares": shares}, "timezone": "Europe/Paris"}
+    samba.apply()
+    samba.sh("chown nobody /srv/older; chmod 755 /srv/older")
+    samba.sh("ln -sfn /usr/share/zoneinfo/UTC /etc/localtime")
+    due = {change["address"]: change["reason"] for change in samba.plan()["changes"]}
+    assert set(due) == {"host/base_setup", "host/samba"}
+    assert "who may not write there" in due["host/samba"]
+    samba.sh("chown files: /srv/older")
     samba.apply()
 
 
@@ -200,7 +236,7 @@ def test_exports_are_tested_by_exportfs_and_others_stay(node: HostMachine) -> No
         "/srv/vm\\040data\t10.40.0.0/24",
     ]
     (change,) = node.plan()["changes"]
-    assert "it can't be examined: this kernel has no NFS server" in change["reason"]
+    assert "as things are this will fail: this kernel has no NFS server" in change["reason"]
 
 
 def test_an_export_that_exportfs_refuses_leaves_the_old_ones(node: HostMachine) -> None:

@@ -43,8 +43,18 @@ def test_people_and_time(node: HostMachine) -> None:
     )
     found = node.pending()["base_setup"]
     assert found["link /etc/localtime"] == "/usr/share/zoneinfo/Europe/Vienna"
+    assert found["file /root/.ssh/authorized_keys"] == KEY
     assert found["file /etc/sudoers.d/phoenix-ann"] == "ann ALL=(ALL:ALL) NOPASSWD: ALL"
     node.apply()
+    other = KEY.replace("ann@desk", "wrong")
+    node.words["users"]["ann"]["ssh_public_key"] = other
+    node.words["timezone"] = "Europe/Paris"
+    (change,) = node.plan()["changes"]
+    (keys,) = (one for one in change["fields"] if "/home/ann" in one["path"])
+    assert (keys["before"], keys["after"]) == (KEY, other)
+    shown = node.phoenix("host", "plan").stdout
+    assert "-ssh-ed25519" in shown
+    assert "runuser" not in shown
 
 
 def test_a_person_who_loses_sudo(node: HostMachine) -> None:
@@ -189,7 +199,7 @@ def test_security_updates(node: HostMachine) -> None:
 def test_a_governor_where_the_cpu_has_none(node: HostMachine) -> None:
     node.words = {"system": {"cpu_governor": "powersave"}}
     (change,) = node.plan()["changes"]
-    assert "no governor to choose" in change["reason"]
+    assert change["reason"].startswith("as things are this will fail: this machine's CPU has no")
     assert "no governor to choose" in node.refused()
     assert node.sh("ls /etc/systemd/system | grep governor || true") == ""
 

@@ -38,8 +38,9 @@ def look(node: RootedNode, desired: Desired = NOTHING) -> tuple[Task, ...]:
 def test_it_is_found_by_its_note_where_the_files_do_not_ask_for_it(node: RootedNode) -> None:
     (task,) = look(node)
     assert (task.address, task.action) == (Address("host/cpu_governor"), Action.STOP)
+    assert task.reason.startswith("this folder's files do not ask for it (another folder's may)")
     # The double keeps the root out of paths that a node prints.
-    assert task.fields == (FieldChange(f"file {UNIT_FILE}", "made by Phoenix", None),)
+    assert task.fields == (FieldChange(f"file {UNIT_FILE}", "made by Phoenix", "removed"),)
     setup = HostSetup(system=System(governor="powersave"))
     assert look(node, replace(NOTHING, host=replace(Host(), setup=setup))) == ()
 

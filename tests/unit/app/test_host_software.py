@@ -5,6 +5,8 @@ from pathlib import Path
 from tests.unit.features.guests import desired
 
 from phoenix_hypervisor.app.host.software import as_guest, decided
+from phoenix_hypervisor.host.part import Decided
+from phoenix_hypervisor.host.planning import make
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Action, FieldChange
 from phoenix_hypervisor.model.desired import Desired, Host, HostUser
@@ -31,7 +33,9 @@ def test_what_is_as_it_should_be_needs_nothing() -> None:
 
 
 def test_reasons() -> None:
-    assert one(FeatureDrift("samba", current=None))[0] == "it was never applied here"
+    assert one(FeatureDrift("samba", current=None))[0] == (
+        "it was not applied here yet, or its last apply failed"
+    )
     changed = FeatureDrift("samba", current=False)
     assert one(changed)[0] == "the files or Phoenix changed since it was applied"
     differs = FeatureDrift("samba", (Difference("package", "samba", "not installed", "installed"),))
@@ -46,35 +50,84 @@ def test_one_that_can_not_be_examined_is_told_and_tried() -> None:
     lost = FeatureDrift("nfs_server", unknown="host/inside: nfs_server: no nfsd", failed=True)
     reason, fields = one(lost)
     assert reason == (
-        "whether it is as it was applied is not known, and it can't be examined: no nfsd"
+        "as things are this will fail: no nfsd; whether it is as it was applied is not known"
     )
     assert fields == ()
 
 
-def test_fields_are_told_by_what_differs_and_not_by_what_follows() -> None:
-    conf = Difference(
-        "file", "/etc/a", diff="@@ -1,3 +1,3 @@\n# head\n-# old\n-a = 1\n+a = 2\n+b = 3\n c = 4"
-    )
-    notes = Difference("file", "/etc/b", diff="@@ -1 +1 @@\n-# by hand\n+# by Phoenix")
+def test_one_that_can_not_be_known_before_another_is_mended_is_due() -> None:
+    zone = FeatureDrift("base_setup", (Difference("link", "/etc/localtime", "UTC", "Paris"),))
+    hidden = FeatureDrift("samba", unknown="it can't be known before (/srv: no account media)")
+    tasks = decided([zone, hidden], TURNS).tasks
+    assert [task.address for task in tasks] == [host("base_setup"), host("samba")]
+    assert "no account media" in tasks[1].reason
+
+
+def test_all_that_an_apply_would_do_is_told() -> None:
+    conf_diff = "@@ -1,3 +1,3 @@\n # head\n-# old\n-a = 1\n+a = 2\n+b = 3\n c = 4"
+    conf = Difference("file", "/etc/a", diff=conf_diff)
+    notes_diff = "@@ -1 +1 @@\n-# by hand\n+# by Phoenix"
+    notes = Difference("file", "/etc/b", diff=notes_diff)
+    new = Difference("file", "/etc/c", "missing", "made", diff="@@ -0,0 +1 @@\n+a = 1")
+    keys = Difference("command", "Write the keys of ann", after="cd / && runuser -u ann")
     mode = Difference("mode", "/etc/a", "666", "644")
-    follows = Difference("command", "Restart a", after="systemctl restart a", follows=True)
-    _, fields = one(FeatureDrift("samba", (conf, notes, mode, follows)))
+    follows = Difference("command", "systemd", after="reads its units", follows=True)
+    login = Difference("command", "Set the SMB password of ann", follows=True)
+    unit = Difference("service", "a.service", "running", "restarted", follows=True)
+    _, fields = one(FeatureDrift("samba", (conf, notes, new, keys, mode, follows, login, unit)))
     assert fields == (
-        FieldChange("file /etc/a", "a = 1", "a = 2; b = 3"),
-        FieldChange("file /etc/b", "# by hand", "# by Phoenix"),
+        FieldChange(
+            "file /etc/a",
+            "a = 1",
+            "a = 2; b = 3",
+            "file /etc/a: 2 lines go, 2 lines come",
+            conf_diff,
+        ),
+        FieldChange(
+            "file /etc/b",
+            "# by hand",
+            "# by Phoenix",
+            "file /etc/b: 1 line goes, 1 line comes",
+            notes_diff,
+        ),
+        FieldChange("file /etc/c", "missing", "a = 1", "file /etc/c: missing → made", new.diff),
+        FieldChange(
+            "command Write the keys of ann",
+            None,
+            "cd / && runuser -u ann",
+            "command Write the keys of ann",
+        ),
         FieldChange("mode /etc/a", "666", "644"),
+        FieldChange("then: systemd", None, "reads its units", "then: systemd reads its units"),
+        FieldChange(
+            "then: Set the SMB password of ann", None, None, "then: Set the SMB password of ann"
+        ),
+        FieldChange("then: service a.service", "running", "restarted", "then: a.service restarted"),
     )
 
 
-def test_a_smaller_turn_goes_first_and_equals_do_not_wait_for_each_other() -> None:
+def test_a_smaller_turn_goes_first_and_only_those_who_need_it_wait_for_its_success() -> None:
     found = [FeatureDrift(name, current=None) for name in sorted(TURNS, key=lambda n: TURNS[n])]
-    after = {task.address: task.after for task in decided(found, TURNS).tasks}
-    assert after == {
-        host("package_sources"): (),
-        host("base_setup"): (host("package_sources"),),
-        host("nfs_server"): (host("package_sources"), host("base_setup")),
-        host("samba"): (host("package_sources"), host("base_setup")),
+    tasks = decided(found, TURNS).tasks
+    sources, people = host("package_sources"), host("base_setup")
+    assert {task.address: task.after for task in tasks} == {
+        sources: (),
+        people: (sources,),
+        host("nfs_server"): (sources,),
+        host("samba"): (sources, people),
     }
+    behind = {task.address: task.behind for task in tasks}
+    assert behind[host("nfs_server")] == behind[host("samba")] == (sources, people)
+
+
+def test_one_that_fails_does_not_keep_others_from_being_applied() -> None:
+    tasks = decided(
+        [FeatureDrift("nfs_server", current=None), FeatureDrift("dnsmasq", current=None)],
+        {"nfs_server": 50, "dnsmasq": 60},
+    ).tasks
+    plan = make("lab", "incus", [Decided(tasks)])
+    (nfs,), (dns,) = (change.steps for change in plan.changes)
+    assert (dns.after, dns.behind) == ((), (nfs.id,))
 
 
 def test_what_the_machine_can_not_have_is_left_out_and_told() -> None:

@@ -344,6 +344,26 @@ async def test_two_holders_are_kept_apart() -> None:
     assert node.told().count("lxc/900:create started") == 1
 
 
+async def test_a_step_behind_another_waits_for_its_end_and_not_for_its_success() -> None:
+    node = Node(desired(plain(101), plain(102)), timing=SLOWLY)
+    node.faults.fail("create", "lxc/101", DriverError("no room"))
+    plan = await node.plan()
+    first, second = (
+        change.steps for change in plan.changes if change.address in (lxc(101), lxc(102))
+    )
+    changes = tuple(
+        replace(change, steps=(replace(second[0], behind=(first[0].id,)), *second[1:]))
+        if change.address == lxc(102)
+        else change
+        for change in plan.changes
+    )
+    report = await node.walk(replace(plan, changes=changes))
+    assert [one.address for one in report.failed] == [lxc(101)]
+    told = [f"{e.address}:{e.step} {e.event}" for e in node.events]
+    assert told.index(f"{first[0].id} failed") < told.index(f"{second[0].id} started")
+    assert f"{second[-1].id} finished" in told
+
+
 # A target without an inside
 
 

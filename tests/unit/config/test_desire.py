@@ -52,7 +52,9 @@ def test_the_target_and_the_host(new):
     assert new.target.ssh == {"command": "ssh -J jump root@pve1"}
     assert new.host.capacity == Capacity(16384, 8, 200)
     assert (new.host.domain, new.host.timezone) == ("lab.example", "Europe/Berlin")
-    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG1hZGUgdXAga2V5IGZvciB0aGVzZSB0ZXN0cyAxMjM0 anna@desk"
+    key = (
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG1hZGUgdXAga2V5IGZvciB0aGVzZSB0ZXN0cyAxMjM0 anna@desk"
+    )
     assert new.host.users == (HostUser("anna", True, None, (key,)),)
     assert new.host.gpus is None
     assert all(note.message.endswith("not yet applied") for note in new.notes)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from phoenix_hypervisor.configure.edits import edited, path_of
+from phoenix_hypervisor.configure.edits import edited, keys_after, keys_written, path_of
 
 BLOCK = {"path": "/etc/hosts", "present": True, "marker": "# {mark} Phoenix"}
 
@@ -55,3 +55,30 @@ def test_a_line(arguments: dict[str, Any], before: str, after: str | None) -> No
 )
 def test_a_block(more: dict[str, Any], before: str, after: str | None) -> None:
     assert edited("files.block", {**BLOCK, "content": "new", **more}, before) == after
+
+
+WRITTEN = (
+    'cd / && runuser -u ann -- sh -c \'mv -T "$new" "$1/authorized_keys"\n\' sh /home/ann/.ssh'
+)
+ADDED = "umask 077; cat >> /root/.ssh/authorized_keys"
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (WRITTEN, "/home/ann/.ssh/authorized_keys"),
+        (WRITTEN.replace("/home/ann", ""), None),  # who has no account yet
+        (ADDED, "/root/.ssh/authorized_keys"),
+        ("smbpasswd -s -a ann", None),
+        ("it's", None),
+        ("", None),
+    ],
+)
+def test_whose_keys_a_command_writes(command: str, expected: str | None) -> None:
+    assert keys_written(command) == expected
+
+
+def test_keys_are_written_anew_or_added() -> None:
+    assert keys_after(WRITTEN, "b\n", "a\n") == "b\n"
+    assert keys_after(ADDED, "b\n", "a") == "a\nb\n"
+    assert keys_after(ADDED, "b\n", "") == "b\n"

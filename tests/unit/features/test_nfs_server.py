@@ -1,13 +1,18 @@
 """NFS exports: their text, what is refused, and what the host's words become."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 from tests.unit.features.guests import desired, guest
+from tests.unit.host.rooted_node import RootedNode
 
-from phoenix_hypervisor.features.nfs_server import NfsServer, NfsServerOptions, text
+from phoenix_hypervisor.app.host import ended
+from phoenix_hypervisor.features.nfs_server import EXPORTS, NfsServer, NfsServerOptions, text
 from phoenix_hypervisor.model.desired import Host
+from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.host import HostSetup
 from phoenix_hypervisor.model.host.shares import NfsExport, Shares
 
@@ -77,3 +82,58 @@ def test_the_host_exports_what_has_clients() -> None:
     assert found == options({"path": "/srv/a", "clients": ["10.0.0.0/24"], "options": ["rw"]})
     alone = Host(setup=HostSetup(shares=Shares(exports=exports[1:])))
     assert NfsServer().for_host(desired(host=alone)) is None
+
+
+OWN = EXPORTS.lstrip("/")
+SYSTEMCTL = """
+case "$1" in
+    list-unit-files) echo nfs-server.service enabled ;;
+    disable) [ ! -e "$S/stuck" ] && touch "$S/ended" ;;
+esac
+"""
+EXPORTFS = """
+[ ! -e "$S/refuses" ] || { echo "mine.exports:1: unknown keyword" >&2; exit 1; }
+[ "$1" != -s ] || cat "$R"/etc/exports.d/*.exports 2>/dev/null | grep -v '^#'
+true
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> RootedNode:
+    """A host that exports what files asked for that no longer do."""
+    node = RootedNode(tmp_path)
+    node.program("systemctl", SYSTEMCTL)
+    node.program("exportfs", EXPORTFS)
+    node.put(OWN, text(options({"path": "/srv", "clients": ["*"]})))
+    return node
+
+
+def _is_due(node: RootedNode) -> bool:
+    return bool(asyncio.run(ended.look(node, desired())))
+
+
+def _end(node: RootedNode) -> None:
+    asyncio.run(ended.end(node, "nfs_server", lambda _: None))
+
+
+@pytest.mark.parametrize("fault", ["refuses", "stuck"])
+def test_an_end_that_fails_is_not_forgotten(host: RootedNode, fault: str) -> None:
+    host.put(f"state/{fault}", "")
+    for _ in range(2):
+        with pytest.raises(ConfigureFailed):
+            _end(host)
+        assert _is_due(host)
+        assert not list((host.root / "etc/exports.d").glob("*.exports"))  # it shares nothing
+    (host.root / "state" / fault).unlink()
+    _end(host)
+    assert (host.root / "state/ended").exists()
+    assert not _is_due(host)
+    assert list((host.root / "etc/exports.d").iterdir()) == []
+
+
+def test_exports_that_are_another_s_by_now_stay(host: RootedNode) -> None:
+    host.put(OWN, "/srv/mine *\n")
+    assert not _is_due(host)
+    _end(host)
+    assert host.get_text(OWN) == "/srv/mine *\n"
+    assert not (host.root / "state/ended").exists()

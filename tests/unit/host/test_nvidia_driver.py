@@ -220,6 +220,7 @@ def test_after_a_node_that_broke_off_it_goes_on_or_back(old: RootedNode, wanted:
     decided = _decided(old, _desired(wanted))
     (task,) = decided.tasks
     assert task.reason == f"an exchange of {OLD} was broken off: nothing is there"
+    assert _decided(old, _desired(wanted, ())).tasks[0].reason == task.reason
     assert f"the way back: the installer of {OLD} is kept" in decided.notes[0]
     if wanted == NEW:
         old.put("state/unbuildable", f"{NEW}\n")
@@ -231,6 +232,64 @@ def test_after_a_node_that_broke_off_it_goes_on_or_back(old: RootedNode, wanted:
     assert wanted in _live(old)
     assert old.get_text(NOTE) == ""
     assert _decided(old, _desired(wanted)) == Decided()
+
+
+def _break_off(node: RootedNode) -> None:
+    """As when the node breaks off right after the new one's installer has ended."""
+    node.put(NOTE, f"{OLD}\n")
+    node.put("state/module", f"{NEW}\n")
+    node.put("state/library", f"{NEW}\n")
+    lib = node.root / "usr/lib/x86_64-linux-gnu"
+    for library in lib.iterdir():
+        library.unlink()
+    (lib / f"libcuda.so.{NEW}").touch()
+    (lib / "libcuda.so.1").symlink_to(f"libcuda.so.{NEW}")
+
+
+def _restart(node: RootedNode) -> None:
+    (node.root / "proc/driver/nvidia/version").unlink()
+    node.put("proc/modules", "zfs 1 0 - Live\n")
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_one_that_broke_off_once_installed_still_has_its_way_back(
+    old: RootedNode, *, loaded: bool
+) -> None:
+    _break_off(old)
+    _restart(old)
+    old.put("state/blind", f"{NEW}\n")
+    if loaded:  # it is at boot, and serves no card
+        (old.root / "proc/driver/nvidia/version").write_text(
+            f"NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  {NEW}  Release\n"
+        )
+        old.put("proc/modules", "nvidia 1 0 - Live\nnvidia_uvm 1 0 - Live\n")
+    decided = _decided(old, _desired())
+    (task,) = decided.tasks
+    assert task.reason == f"an exchange of {OLD} was broken off: {NEW} is there"
+    assert task.impact is (Impact.RESTART if loaded else Impact.LIVE)
+    assert f"the way back: the installer of {OLD} is kept" in decided.notes[0]
+    with pytest.raises(ConfigureFailed, match=f"{OLD} is back and serves"):
+        _apply(old, _desired())
+    assert OLD in _live(old)
+    assert old.get_text(NOTE) == ""
+    assert _decided(old, _desired(OLD)) == Decided()
+
+
+def test_one_that_broke_off_and_serves_all_the_same_is_the_next_way_back(old: RootedNode) -> None:
+    _break_off(old)
+    _restart(old)
+    old.put("proc/modules", "nvidia 1 0 - Live\nnvidia_uvm 1 0 - Live\n")
+    old.put(
+        "proc/driver/nvidia/version",
+        f"NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  {NEW}  Release\n",
+    )
+    assert _decided(old, _desired()) == Decided()
+    newest = "590.10.01"
+    old.offer(newest)
+    assert f"the installer of {NEW} is fetched" in _decided(old, _desired(newest)).notes[0]
+    old.put("state/blind", f"{newest}\n")
+    with pytest.raises(ConfigureFailed, match=f"{NEW} is back and serves"):
+        _apply(old, _desired(newest))
 
 
 def test_an_exchange_that_ends_without_a_word_is_told(old: RootedNode) -> None:
@@ -248,6 +307,17 @@ def test_one_in_use_is_left_as_it_is(old: RootedNode) -> None:
     assert "1 /usr/bin/foreign --serve" in caught.value.detail
     assert OLD in _live(old)
     assert old.get_text("state/given").count("\n") == 1
+    assert old.get_text(NOTE) == ""
+
+
+def test_one_in_use_after_one_that_broke_off_keeps_the_way_back(old: RootedNode) -> None:
+    _break_off(old)
+    old.put("state/busy", "1\n")
+    old.put("proc/1/cmdline", "/usr/bin/foreign\0")
+    with pytest.raises(ConfigureFailed) as caught:
+        _apply(old, _desired())
+    assert "nothing was changed" in caught.value.detail
+    assert old.get_text(NOTE) == f"{OLD}\n"
 
 
 def test_another_installer_than_the_named_one_is_thrown_away(node: RootedNode) -> None:

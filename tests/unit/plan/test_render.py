@@ -21,6 +21,7 @@ from phoenix_hypervisor.model.address import Address, lxc
 from phoenix_hypervisor.model.change import Action, Change, FieldChange, Impact
 from phoenix_hypervisor.model.desired import Firewall, FirewallRule, Nic
 from phoenix_hypervisor.model.plan import Plan
+from phoenix_hypervisor.plan.as_json import dump
 from phoenix_hypervisor.plan.render import about, seconds, text
 
 
@@ -192,6 +193,40 @@ def test_long_values_are_cut_and_types_are_told_apart() -> None:
 )
 def test_durations(amount: float, words: str) -> None:
     assert seconds(amount) == words
+
+
+def test_a_plan_of_a_host_names_it() -> None:
+    plan = Plan("lab", "incus", host="node7")
+    assert shown(plan).startswith("Plan for the host node7, by the stack lab on incus: no changes")
+    assert "the host node7 (this machine), by" in shown(replace(plan, here=True))
+    assert (dump(plan)["host"], dump(plan)["here"]) == ("node7", False)
+    assert "host" not in dump(Plan("lab", "incus"))
+
+
+def test_a_diff_is_shown_line_by_line_and_says_what_is_left_out() -> None:
+    long = "\n".join(["@@ -1,150 +1 @@", *(f"-[share{n}]" for n in range(150)), "+[b]"])
+    fields = (
+        FieldChange("file /a", "x", "y", "file /a: 1 line go, 1 line come", "-x [/red]\n+y"),
+        FieldChange("command Write it", None, "cd / && sh -c", "command Write it"),
+        FieldChange("file /b", "", "", "file /b: many", long),
+    )
+    address = Address("host/samba")
+    plan = Plan("lab", "sim", (Change(address, Action.CONFIGURE, fields=fields),))
+    lines = [line.strip() for line in shown(plan).splitlines()[3:]]
+    assert lines[:6] == [
+        "file /a: 1 line go, 1 line come",
+        "-x [/red]",
+        "+y",
+        "command Write it",
+        "file /b: many",
+        "@@ -1,150 +1 @@",
+    ]
+    assert lines[124:126] == [
+        "-[share118]",
+        "… 32 more lines (31 go, 1 come); --json shows them all",
+    ]
+    told = dump(plan)["changes"][0]["fields"]
+    assert (told[2]["diff"], "diff" in told[1], told[1]["after"]) == (long, False, "cd / && sh -c")
 
 
 def test_a_guess_is_no_finer_than_a_second() -> None:

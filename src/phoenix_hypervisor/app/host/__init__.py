@@ -53,13 +53,14 @@ class HostWork:
             installed,
             tasks=tuple(replace(task, after=(*grounds, *task.after)) for task in installed.tasks),
         )
-        after = [_behind(each, [installed]) for each in after]
+        after = [_following(each, [installed]) for each in after]
         everything = [*before, installed, *after]
         for part, one in by_turn:
             if part.turn >= _ALONE_TURN:
                 everything.append(_behind(one, everything))
         everything.append(await restart.decided(node, everything, self._choice))
         plan = make(self._session.desired.stack, self._session.driver.name, everything)
+        plan = replace(plan, host=await _name(node), here=await restart.is_here(node))
         plan = await driver_upgrade.with_guests(self._session, plan, restart.ADDRESS)
         self._stopped = driver_upgrade.stopped(plan, self._session.desired)
         return plan
@@ -137,12 +138,18 @@ async def hold(session: Session, command: str) -> AsyncIterator[None]:
     """
     node = await session.driver.node()
     async with session.hold(command, cuts=True) as run:
-        await node.run("true", "the lock of the host")  # a clear error where there's no way
+        name = await _name(node)  # a clear error where there's no way
         told = replace(run, command=f"{command} (stack {session.desired.stack})")
-        place = Place("phoenix.host", f"host {node.name}", node.name, lambda: node.way_in)
+        place = Place("phoenix.host", f"host {name}", name, lambda: node.way_in)
         async with shelllock.hold(place, told) as held:
             held.broken_off.clear()  # what those left is found by looking
             yield
+
+
+async def _name(node: Node) -> str:
+    """How the host calls itself."""
+    said = await node.run("uname -n", "the host's own name")
+    return said.out.strip() or node.name
 
 
 def left_over(plan: Plan) -> Mapping[Address, str]:
@@ -153,6 +160,15 @@ def left_over(plan: Plan) -> Mapping[Address, str]:
 def outstanding(plan: Plan) -> Mapping[Address, str]:
     """What the plan shows and does not do, since it was not allowed: address to reason."""
     return {change.address: change.reason for change in plan.changes if not change.steps}
+
+
+def _following(decided: Decided, others: Sequence[Decided]) -> Decided:
+    """These decisions, once all of those have ended, well or not."""
+    first = tuple(task.address for each in others for task in each.tasks)
+    return replace(
+        decided,
+        tasks=tuple(replace(task, behind=(*first, *task.behind)) for task in decided.tasks),
+    )
 
 
 def _behind(decided: Decided, others: Sequence[Decided]) -> Decided:

@@ -88,7 +88,7 @@ def weave(plan: Plan, more: Sequence[Change], restart: Address) -> Plan:
     They stop when all that the exchange itself waits for is done, so that nothing else's failure
     finds them stopped.
     """
-    grounds = next(one.steps[0].after for one in plan.changes if one.address == ADDRESS)
+    first = next(one.steps[0] for one in plan.changes if one.address == ADDRESS)
     stops = tuple(step.id for change in more for step in change.steps if step.name == "stop")
     last = next(
         one.steps[-1].id
@@ -97,7 +97,7 @@ def weave(plan: Plan, more: Sequence[Change], restart: Address) -> Plan:
         if one.address == address and one.steps
     )
     changes = [_after(one, stops) if one.address == ADDRESS else one for one in plan.changes]
-    changes += (_behind(one, last, grounds) for one in more)
+    changes += (_behind(one, last, first) for one in more)
     return replace(
         plan,
         changes=tuple(changes),
@@ -110,10 +110,12 @@ def _after(change: Change, stops: Sequence[str]) -> Change:
     return replace(change, steps=(replace(first, after=(*first.after, *stops)), *rest))
 
 
-def _behind(change: Change, last: str, grounds: Sequence[str]) -> Change:
+def _behind(change: Change, last: str, exchange: Step) -> Change:
     """Its stopping waits for what the exchange waits for, all the rest for the exchange."""
     steps = tuple(
-        replace(step, after=(*step.after, *(grounds if step.name == "stop" else (last,))))
+        replace(step, after=(*step.after, *exchange.after), behind=exchange.behind)
+        if step.name == "stop"
+        else replace(step, after=(*step.after, last))
         for step in change.steps
     )
     before = Address(last.rpartition(":")[0])

@@ -50,8 +50,9 @@ def tasks(printed: str) -> Iterator[Task]:
         yield Task(
             Address(f"host/{name}"),
             Action.STOP,
-            tuple(FieldChange(f"file {path}", "made by Phoenix", None) for path in paths),
-            "the files no longer ask for it: what it runs is ended; packages and data stay",
+            tuple(FieldChange(f"file {path}", "made by Phoenix", "removed") for path in paths),
+            "this folder's files do not ask for it (another folder's may): what it runs is ended; "
+            "packages and data stay",
             estimate_s=_SECONDS,
         )
 

@@ -35,7 +35,7 @@ async def decided(node: Node, found: Sequence[Decided], choice: Choice) -> Decid
     if not reasons:
         return Decided()
     told = f"the node restarts, with all guests: {'; '.join(dict.fromkeys(reasons))}"
-    here = choice.reboot and await _is_here(node)
+    here = choice.reboot and await is_here(node)
     if not choice.reboot:
         told = f"{WITHOUT_LEAVE}: {told}"
     elif here:
@@ -96,7 +96,7 @@ async def _now(node: Node) -> str | None:
     return mark
 
 
-async def _is_here(node: Node) -> bool:
+async def is_here(node: Node) -> bool:
     """Whether the node is the very machine that this process runs on."""
     try:
         own = Path(_BOOT).read_text() + Path("/proc/1/stat").read_text().split(" ")[21] + "\n"

@@ -53,7 +53,7 @@ DatastoreName = Annotated[
 BackupLogin = Annotated[
     str,
     shaped(
-        r"[^\s:/@!]+@[A-Za-z0-9._-]+(![A-Za-z0-9._-]+)?",
+        r"[^\s:/!]+@[A-Za-z0-9._-]+(![A-Za-z0-9._-]+)?",
         "a login of a Proxmox Backup Server",
         "user@realm, as phoenix@pbs, or user@realm!token",
     ),

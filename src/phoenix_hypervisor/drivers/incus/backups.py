@@ -61,7 +61,7 @@ class Backups:
         """Exports the guest and its volumes, then drops what is no longer kept."""
         if job.compress not in _ENDINGS:
             raise DriverError(f"Incus can't compress with {job.compress}", hint="zstd or gzip")
-        now = await self._own(guest.address)
+        now = await self._own(names.instance(guest.address))
         part = self._place.begin(guest.address, datetime.now(UTC))
         said: dict[str, Any] = {
             "format": 1,
@@ -92,24 +92,25 @@ class Backups:
         return [made, *gone]
 
     async def restore(self, backup: Backup, guest: Guest, spare: Address, tell: Tell) -> None:
-        """Imports it as an instance of another name, and cuts that off."""
+        """Imports it under a name that tells what it is, cuts it off, and renames it."""
         said = places.about(backup)
         tell("reading the backup")
         await asyncio.to_thread(places.check, backup, said["files"])
         folder, name = Path(backup.id), names.instance(spare)
+        imported = names.restored(name)
         root = next(one for one in said["files"] if one.startswith(f"{_INSTANCE}.tar"))
         tell("restoring the root disk")
-        headers = {"X-Incus-name": name}
+        headers = {"X-Incus-name": imported}
         await self._client.upload("/1.0/instances", folder / root, headers, limit_s=_LIMIT_S)
-        # Before anything else: whatever happens from here on, it is known for what it is, and has
-        # nothing of the guest that it is a copy of.
+        # Before it gets its name: then it has nothing of the guest that it is a copy of.
         made = await self._set_apart(guest.address, spare)
+        await self._client.send("POST", at("instances", imported), {"name": name})
         if gone := apart.left_out(made):
             tell(f"it goes without {', '.join(gone)}")
         devices = apart.devices(made)
         for device, words in apart.volumes(made).items():
             tell(f"restoring the volume {device.removeprefix('volume-')}")
-            volume = names.volume(spare, device.removeprefix("volume-"))
+            volume = names.restored(names.volume(spare, device.removeprefix("volume-")))
             where = at("storage-pools", words["pool"], "volumes", "custom")
             file = next(one for one in said["files"] if one.startswith(f"{device}.tar"))
             named = {"X-Incus-name": volume}
@@ -135,37 +136,43 @@ class Backups:
         """None: by Incus itself, as into every guest."""
 
     async def discard(self, spare: Address, tell: Tell) -> None:
-        """Removes it, if it is a spare one, and the volumes that were restored for it."""
-        try:
-            now = await self._own(spare)
-        except NotFound:
-            now = None
-        if now is not None:
-            if not self._is_spare(now):
+        """Removes it, if it is a spare one, and what was restored for it."""
+        name = names.instance(spare)
+        imported = names.restored(name)
+        volumes = (await self._restored()).get(spare, ())
+        is_there = False
+        with contextlib.suppress(NotFound):
+            await self._own(imported)
+            is_there = True
+            tell(f"removing {imported}")
+            await self._client.send("DELETE", at("instances", imported))
+        with contextlib.suppress(NotFound):
+            now = await self._own(name)
+            if names.SPARE in now["config"]:
+                tell(f"removing {spare}")
+                await self._guests.delete_instance(spare, tell)
+            elif not (is_there or volumes):
                 raise Conflict(f"{spare} is no restored backup: it is left alone")
-            tell(f"removing {spare}")
-            if names.SPARE not in now["config"]:  # it is as it was imported, perhaps protected
-                await self._set_apart(Address(now["config"].get(names.ADDRESS, "")), spare)
-            await self._guests.delete_instance(spare, tell)
-        for pool, volume in (await self._restored()).get(spare, ()):
+        for pool, volume in volumes:
             tell(f"removing the restored volume {volume}")
             where = at("storage-pools", pool, "volumes", "custom", volume)
             await self._client.send("DELETE", where)
 
     async def spares(self) -> Sequence[Address]:
-        """By their mark, or by their name; also where nothing is left but a volume."""
+        """By their mark, or by the name of an import; also where only a volume is left."""
         try:
             found = await self._client.listed("/1.0/instances")
         except NotFound:
             return []  # the project is not there yet
         own = [one for one in found if one["config"].get(names.STACK) == self._place.stack]
-        spare = (names.address(one["name"]) for one in own if self._is_spare(one))
+        spare = [names.restored_for(one["name"]) for one in own]
+        spare += [names.address(one["name"]) for one in own if names.SPARE in one["config"]]
         known = dict.fromkeys(one for one in spare if one is not None)
         return [*(known | dict.fromkeys(await self._restored()))]
 
     async def _set_apart(self, original: Address, spare: Address) -> Mapping[str, Any]:
-        """Marks it, and takes all that is the original's; returns what it was."""
-        where = at("instances", names.instance(spare))
+        """Marks what was imported, and takes all that is the original's; returns what it was."""
+        where = at("instances", names.restored(names.instance(spare)))
         made, etag = await self._client.get_with_etag(where)
         marks = {
             names.SPARE: original,
@@ -187,35 +194,20 @@ class Backups:
     async def _restored(self) -> dict[Address, list[tuple[str, str]]]:
         """The volumes that were restored for spare guests, each by its pool and name.
 
-        By their mark. One whose run was killed right after its import has none yet: nobody uses it,
-        its name is of an id for spare guests, and it says the address of another.
+        By their mark, or by the name of an import.
         """
         found: dict[Address, list[tuple[str, str]]] = {}
         for pool, one in await self._volumes.listed():
             told = Address(one["config"].get(names.ADDRESS, ""))
-            own = names.owner(one["name"])
-            is_new = own is not None and own != told and not one.get("used_by")
-            if names.SPARE in one["config"]:
-                found.setdefault(told, []).append((pool, one["name"]))
-            elif own is not None and is_new and int(addresses.ident(own)) >= self._place.spare_id:
-                found.setdefault(own, []).append((pool, one["name"]))
+            spare = told if names.SPARE in one["config"] else names.restored_for(one["name"])
+            if spare is not None:
+                found.setdefault(spare, []).append((pool, one["name"]))
         return found
 
-    def _is_spare(self, one: Mapping[str, Any]) -> bool:
-        """By its mark. One that was being imported when its run was killed has none yet: it rests,
-        has an id for spare ones, and says the address of another. A copy made by hand is not that.
-        """
-        if names.SPARE in one["config"]:
-            return True
-        own, told = names.address(one["name"]), one["config"].get(names.ADDRESS, "")
-        if own is None or own == told or one["status"] != "Stopped":
-            return False
-        return int(addresses.ident(own)) >= self._place.spare_id
-
-    async def _own(self, address: Address) -> Mapping[str, Any]:
-        now: Mapping[str, Any] = await self._client.get(at("instances", names.instance(address)))
+    async def _own(self, name: str) -> Mapping[str, Any]:
+        now: Mapping[str, Any] = await self._client.get(at("instances", name))
         if now["config"].get(names.STACK) != self._place.stack:
-            raise Conflict(f"{names.instance(address)} does not belong to this stack: left alone")
+            raise Conflict(f"{name} does not belong to this stack: left alone")
         return now
 
     @contextlib.asynccontextmanager

@@ -245,7 +245,7 @@ class IncusDriver:
 
     def backups(self, wanted: Wanted) -> Backups:
         """In a folder of this machine."""
-        place = places.Places(wanted.folder, self._stack, wanted.spare_id)
+        place = places.Places(wanted.folder, self._stack)
         return Backups(self._client, self._guests, self._inside, self._volumes, place)
 
     async def terminal(self, address: Address) -> Sequence[str]:

@@ -26,6 +26,7 @@ HANDOVER = PREFIX + "handover"
 SPARE = PREFIX + "spare"
 """On a guest that is a restored backup and only there to be checked, and on its volumes: whose."""
 
+_RESTORED = "phoenix-spare-"
 COMPLETE = "complete"
 CREATING = "creating"
 
@@ -52,9 +53,20 @@ def volume(guest: Address, name: str) -> str:
     return f"{instance(guest)}-{_legal(name)}"
 
 
-def owner(volume_name: str) -> Address | None:
-    """`lxc-101-data` -> `lxc/101`: the guest that a volume of this name would be of."""
-    kind, _, rest = volume_name.partition("-")
+def restored(name: str) -> str:
+    """`lxc-9900` -> `phoenix-spare-lxc-9900`: what is imported for a spare guest is called so.
+
+    An import writes no marks: all keys are those of the guest that was backed up. So the name is
+    the mark, which nobody gives by hand.
+    """
+    return f"{_RESTORED}{name}"
+
+
+def restored_for(name: str) -> Address | None:
+    """`phoenix-spare-lxc-9900-data` -> `lxc/9900`; None for another name."""
+    if not name.startswith(_RESTORED):
+        return None
+    kind, _, rest = name.removeprefix(_RESTORED).partition("-")
     return address(f"{kind}-{rest.partition('-')[0]}")
 
 

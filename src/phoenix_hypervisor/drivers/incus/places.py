@@ -27,11 +27,10 @@ _PART = ".part"
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The folders of one stack's backups, and the first id of guests that they are tried in."""
+    """The folders of one stack's backups."""
 
     folder: str | None
     stack: str
-    spare_id: int
 
     @property
     def root(self) -> Path:

@@ -130,4 +130,5 @@ def _is_own(value: str, vmid: int) -> bool:
     """By its name, as every storage names a volume: subvol-9900-disk-0, vm-9900-disk-0.raw."""
     parts = parse(value, "volume")
     volume = parts.get("volume", parts.get("file", ""))
-    return f"-{vmid}-" in volume.partition(":")[2]
+    # A path of the host may have a colon too.
+    return not volume.startswith("/") and f"-{vmid}-" in volume.partition(":")[2]

@@ -22,7 +22,7 @@ from phoenix_hypervisor.drivers.proxmox.guests import Guests
 from phoenix_hypervisor.drivers.proxmox.inside import Inside
 from phoenix_hypervisor.drivers.proxmox.marks import Notes, Tags
 from phoenix_hypervisor.drivers.proxmox.node import guest_file
-from phoenix_hypervisor.drivers.proxmox.property import flag
+from phoenix_hypervisor.drivers.proxmox.property import flag, parse
 from phoenix_hypervisor.drivers.proxmox.state import State
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
@@ -153,7 +153,18 @@ class Backups:
 
     async def start(self, guest: Guest, spare: Address, tell: Tell) -> None:
         """Without waiting for an address: its cards are not plugged in."""
-        now = await self.guests.start(spare, tell)
+        try:
+            now = await self.guests.start(spare, tell)
+        except DriverError as error:
+            if gone := await self._missing_snippets(spare):
+                raise NotFound(
+                    f"{error.message}: its cloud-init names {', '.join(gone)}, which Proxmox VE "
+                    "does not show, and no backup holds",
+                    hint="the backup itself may be whole. Is the guest another one by now? Then a "
+                    "new backup goes with its documents. (A login sees them by Datastore.Allocate)",
+                    detail=error.detail,
+                ) from error
+            raise
         if guest.kind == "vm":
             if guest.agent:
                 await agent.ready(self.api, now, tell)
@@ -229,6 +240,17 @@ class Backups:
         """With the raw options of LXC."""
         now = await self.changing.own(spare)
         return await state.with_raw(self.api, now) if kinds.is_container(now) else now
+
+    async def _missing_snippets(self, spare: Address) -> list[str]:
+        """Documents that its cloud-init names and its node does not show."""
+        now = await self.changing.own(spare)
+        named = sorted(parse(str(now.config.get("cicustom") or "")).values())
+        shown: set[str] = set()
+        for storage in sorted({one.partition(":")[0] for one in named}):
+            where = path("nodes", now.node, "storage", storage, "content")
+            with contextlib.suppress(DriverError):  # the storage is gone as well
+                shown |= {one["volid"] for one in await self.api.get(where, content="snippets")}
+        return [one for one in named if one not in shown]
 
     def _foreign(self, now: State) -> list[str]:
         return apart.foreign(now.config, now.vmid, is_container=kinds.is_container(now))

@@ -29,6 +29,18 @@ def test_a_volume_is_named_for_its_guest() -> None:
     assert names.volume(lxc(1), "01-data") != names.volume(lxc(101), "data")
 
 
+@pytest.mark.parametrize("name", ["lxc-9900", "lxc-9900-data", "phoenix-spare-web", "copy-of-it"])
+def test_what_is_no_import_of_phoenix_s(name: str) -> None:
+    assert names.restored_for(name) is None
+
+
+def test_an_import_is_known_by_its_name() -> None:
+    assert names.restored_for(names.restored(names.instance(lxc(9900)))) == lxc(9900)
+    assert names.restored_for(names.restored(names.volume(vm(9900), "data"))) == vm(9900)
+    # It is no guest yet.
+    assert names.address(names.restored("lxc-9900")) is None
+
+
 def test_resources_have_plain_names() -> None:
     assert names.host_of(storage("local-zfs")) == "local-zfs"
     assert names.host_of(bridge("vmbr0")) == "vmbr0"

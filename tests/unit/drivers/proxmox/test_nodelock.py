@@ -1,6 +1,7 @@
 """The lock of a stack on a node, with shells of this machine as the node's."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -179,7 +180,28 @@ async def test_who_cuts_its_own_connection_waits_for_the_machine(
         async with asyncio.timeout(10):
             while "ada" not in _text(tmp_path):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.05)
-    assert _text(tmp_path) == ""
+    assert json.loads(_text(tmp_path)) == {"ended": "1", "before": []}
+
+
+async def test_who_finds_that_another_one_was_there_meanwhile_stops(
+    channel: Channel, way: Telling, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What it goes on with was planned before the other one's work."""
+
+    async def lose_it() -> None:
+        async with asyncio.timeout(20), nodelock.hold(channel, "shop", CUTTING) as held:
+            held.begun = True
+            monkeypatch.setattr(way, "inside", lambda *_: ("false",))
+            os.kill(way.pid(), signal.SIGKILL)
+            await asyncio.sleep(0.3)
+            monkeypatch.undo()
+            monkeypatch.setattr(shelllock, "_FOLDER", str(tmp_path / "locks"))
+            async with nodelock.hold(channel, "shop", OTHER) as other:
+                other.broken_off.clear()  # as for a host: what they left is found by looking
+            await asyncio.sleep(15)
+
+    with pytest.raises(UnknownOutcome, match="held the lock of the stack shop broke"):
+        await lose_it()
 
 
 async def test_who_finds_another_one_at_work_stops(

@@ -15,7 +15,14 @@ from phoenix_hypervisor.model.address import lxc, vm
 from phoenix_hypervisor.model.check import Said
 from phoenix_hypervisor.model.desired import Desired, Guest, Host, Mount, Volume
 from phoenix_hypervisor.model.driver import Driver
-from phoenix_hypervisor.model.errors import Conflict, Denied, TimedOut, Unreachable
+from phoenix_hypervisor.model.errors import (
+    Conflict,
+    Denied,
+    DriverError,
+    NotFound,
+    TimedOut,
+    Unreachable,
+)
 from phoenix_hypervisor.model.host import HostSetup
 from phoenix_hypervisor.model.host.backups import BackupJob, Backups, Keep
 from phoenix_hypervisor.model.secret import Secret
@@ -277,6 +284,41 @@ async def test_a_virtual_machine_is_restored_apart_and_asked_by_its_agent(kit: D
         assert after is not None
         assert after["config"] == before["config"]
         assert store.inside_of(lxc(9900)) is None
+
+
+async def test_a_machine_whose_documents_are_gone_is_not_told_as_a_bad_backup(
+    kit: DoubleKit,
+) -> None:
+    """Snippets are in no backup, and a guest that was replaced has others."""
+    await ready(kit)
+    await kit.double.storage("notes", "dir", "snippets", path="/srv/notes")
+    await kit.double.call("store_file", "notes", "meta.yaml", 10, content="snippets")
+    vmid = kit.id(7)
+    guest = replace(kit.guest(7), kind="vm", address=vm(vmid))
+    config = {
+        "tags": f"phoenix-id.{vmid};phoenix.{kit.stack}",
+        "cicustom": "meta=notes:snippets/meta.yaml,user=notes:snippets/user.yaml",
+        "scsi0": f"local-lvm:vm-{vmid}-disk-0,size=2G",
+    }
+    await kit.double.machine(vmid, "box", node="pve1", config=config)
+    why = "can't open '/srv/notes/snippets/user.yaml' - No such file or directory"
+    spare = vm(9900)
+    async with kit.open() as driver:
+        store = driver.backups(Backups(jobs=(NIGHTLY,)))
+        made, *_ = await store.take(guest, NIGHTLY, quiet)
+        await store.restore(made, guest, spare, quiet)
+        await kit.double.set_guest(9900, start_error=why)
+        with pytest.raises(NotFound) as caught:
+            await store.start(guest, spare, quiet)
+        assert "names notes:snippets/user.yaml, which Proxmox VE does not" in caught.value.message
+        assert why in caught.value.message
+        assert "meta.yaml" not in caught.value.message
+        # Where they are there, another reason stays what it was.
+        await kit.double.call("store_file", "notes", "user.yaml", 10, content="snippets")
+        with pytest.raises(DriverError) as other:
+            await store.start(guest, spare, quiet)
+        assert "notes:snippets" not in other.value.message
+        await store.discard(spare, quiet)
 
 
 async def test_one_that_can_not_be_cut_off_is_not_restored_to_run(kit: DoubleKit) -> None:
