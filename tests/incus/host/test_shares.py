@@ -200,7 +200,7 @@ def test_shares_that_leave_the_files_are_ended_and_data_stays(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ("writeable=perhaps", "value is not boolean"),
+        ("kernel oplocks=perhaps", "value is not boolean"),
         ("writable=yes colour=blue", 'Unknown parameter encountered: "colour"'),
         ("create mask=9999", "Invalid octal number"),
     ],

@@ -135,7 +135,10 @@ def test_repositories_without_a_subscription_and_back(proxmox: HostMachine) -> N
     assert node.sh("cat /etc/apt/sources.list") == own
     node.sh(f"sed -i /Enabled/d {SOURCES}/pve-enterprise.sources")
     found = node.pending()["package_sources"]
-    assert found == {f"file {SOURCES}/pve-enterprise.sources": "Enabled: no"}
+    assert found == {
+        f"file {SOURCES}/pve-enterprise.sources": "Enabled: no",
+        "then: the package index": "fetched",
+    }
     node.apply()
     node.words = {"system": {"repositories": "enterprise"}}
     node.apply()
