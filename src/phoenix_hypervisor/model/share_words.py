@@ -21,7 +21,6 @@ _BOOLEAN = frozenset(
         "available",
         "browsable",
         "browseable",
-        "case sensitive",
         "follow symlinks",
         "guest ok",
         "guest only",

@@ -183,6 +183,7 @@ def test_shares_that_leave_the_files_are_ended_and_data_stays(
     samba.words = {}
     assert ended(samba) == {"host/samba": ("stop", [f"file {CONF}"])}
     assert samba.sh("systemctl is-active smbd") == "active"
+    assert samba.sh("systemctl is-active nmbd || true") == "inactive", "NetBIOS is off"
     samba.apply()
     assert samba.sh("systemctl is-active smbd || true") == "inactive"
     assert samba.sh("systemctl is-enabled smbd || true") == "disabled"

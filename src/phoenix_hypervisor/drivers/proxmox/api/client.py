@@ -277,8 +277,9 @@ async def _once(
 
 async def _addresses(host: str) -> frozenset[str]:
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None)
-    except OSError:
+        async with asyncio.timeout(_CONNECT_S):
+            found = await asyncio.get_running_loop().getaddrinfo(host, None)
+    except (OSError, TimeoutError):  # that it can't be reached is told by the first request
         return frozenset({host})
     return frozenset(str(one[4][0]) for one in found)
 

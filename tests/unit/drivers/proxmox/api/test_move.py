@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -56,6 +57,29 @@ async def test_what_follows_is_asked_at_the_new_address(double: pve.Pve) -> None
         await channel.close()
     assert set(came) == {NEW}
     assert len(came) >= 3
+
+
+async def test_the_name_server_is_not_asked_once_the_network_moves(
+    double: pve.Pve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be out of reach by then."""
+    named = double.url.replace("127.0.0.1", "localhost")
+    login, trust = Ticket("root@pam", lambda: pve.PASSWORD), Trust(ca_file=double.ca_file)
+    asked: list[str] = []
+
+    ask = asyncio.BaseEventLoop.getaddrinfo
+
+    async def lookup(loop: asyncio.BaseEventLoop, host: str, *more: Any, **words: Any) -> Any:
+        asked.append(host)
+        return await ask(loop, host, *more, **words)
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", lookup)
+    async with Api(named, login, trust) as api:
+        known = len(asked)
+        api.move("10.0.0.9", NEW)
+        assert api.host == "localhost"
+        api.move("127.0.0.1", NEW)
+        assert (api.host, len(asked)) == (NEW, known)
 
 
 async def test_the_certificate_is_still_that_of_the_endpoint(double: pve.Pve) -> None:
