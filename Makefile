@@ -1,5 +1,5 @@
 # `make up` and `make test` install what they need; everything else uses the same .venv.
-.PHONY: up down test test-long test-pve test-vllm check bench fuzz docs lock help
+.PHONY: up down test test-long test-pve test-vllm check bench chaos fuzz docs lock help
 
 help:           ## shows this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -16,7 +16,7 @@ test:           ## checks and all tests but the long ones
 test-long:      ## the long tests
 	@lab/venv.sh
 	@lab/incus.sh
-	.venv/bin/pytest -n 2 --dist loadfile -m long
+	.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
 
 test-pve:       ## the tests on a real Proxmox VE node, named by PHOENIX_PVE_*
 	@lab/test_pve.sh
@@ -35,6 +35,11 @@ bench:          ## the measurements of docs/benchmarks.md
 	@lab/venv.sh
 	@lab/incus.sh
 	.venv/bin/python -m tests.bench
+
+chaos:          ## breaks running stacks for half an hour, and measures how they heal
+	@lab/venv.sh
+	@lab/incus.sh
+	.venv/bin/python -m tests.chaos
 
 SECONDS ?= 300
 fuzz:           ## fuzzes all readers of files for SECONDS (300); goes on where the last run ended

@@ -4,13 +4,19 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . lab/machine.sh
 
-# The way to a Proxmox node is tested with real SSH.
-if ! command -v ssh-keygen >/dev/null; then
-    [ "$(id -u)" = 0 ] || die "the tests need ssh: apt install openssh-client"
-    say "installing openssh-client"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends --no-remove \
-        openssh-client >/dev/null
+# The way to a Proxmox node is tested with real SSH, the dashboard in a real browser.
+missing=()
+command -v ssh-keygen >/dev/null || missing+=(openssh-client)
+[ -x /usr/bin/chromium ] || missing+=(chromium)
+if [ ${#missing[@]} != 0 ]; then
+    if [ "$(id -u)" = 0 ]; then
+        say "installing ${missing[*]}"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends --no-remove \
+            "${missing[@]}" >/dev/null
+    elif [[ " ${missing[*]} " == *" openssh-client "* ]]; then
+        die "the tests need ssh: apt install openssh-client"
+    fi
 fi
 lab/venv.sh
 make --no-print-directory check
@@ -18,7 +24,9 @@ why=$(why_no_containers)
 if on_proxmox; then why="a Proxmox node, where Incus is not installed"; fi
 if [ -n "$why" ]; then
     say "system containers can't run here ($why): the tests on Incus are left out"
-    exec .venv/bin/pytest -n 4 --dist loadscope -m "not long and not pve and not vllm and not incus"
+    exec .venv/bin/pytest -n 4 --dist loadscope --no-loadscope-reorder \
+        -m "not long and not pve and not vllm and not incus"
 fi
 lab/incus.sh
-exec .venv/bin/pytest -n 4 --dist loadscope -m "not long and not pve and not vllm"
+exec .venv/bin/pytest -n 4 --dist loadscope --no-loadscope-reorder \
+    -m "not long and not pve and not vllm"

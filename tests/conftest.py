@@ -29,13 +29,24 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_LONGEST = ("test_cloudinit", "test_chaos", "test_make_up", "test_monitoring", "test_kills")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The files that take longest first: else one worker is at them long after the others are done.
+    items.sort(key=_rank)
     if os.geteuid() == 0:
         return
     skip = pytest.mark.skip(reason="needs root: it makes real containers with Incus")
     for item in items:
         if item.get_closest_marker("incus"):
             item.add_marker(skip)
+
+
+def _rank(item: pytest.Item) -> int:
+    if item.get_closest_marker("long"):
+        return _LONGEST.index(item.path.stem) if item.path.stem in _LONGEST else len(_LONGEST)
+    return 0 if item.get_closest_marker("incus") else 1
 
 
 @pytest.fixture(scope="session")

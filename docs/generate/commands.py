@@ -117,6 +117,8 @@ def _words(parameter: Any, context: Any) -> str:
 def _value(parameter: Any, context: Any) -> str:
     if parameter.is_flag:
         return ""
+    if parameter.metavar:
+        return f" {parameter.metavar}"
     kinds = {"path": "PATH", "list": "GUEST", "int": "N", "float": "SECONDS"}
     kind = re.findall(r"\w+", parameter.display_type(context))[0]
     return f" {kinds.get(kind, parameter.name.upper())}"

@@ -106,6 +106,12 @@ SHOWN: Sequence[Shown] = (
 """In the order in which they are run: each finds what those before it left."""
 
 OTHERS = {
+    ("alerts",): "`alerts list`: `alerts`, each with `address`, `severity`, `since` and `text`; "
+    "`alerts test`: `targets`, each with `name`, `ok`, `problem` and `hint`",
+    ("slo",): "`guests`, each with its `objective`, `broken`, `burn_rate`, `burning` and "
+    "[`windows`](how-to/objectives-and-alerts.md#for-programs)",
+    ("serve",): "none of its own: its [API](how-to/dashboard.md) has the documents",
+    ("watch",): "a line for each thing that [happens](how-to/watch.md), and a `report`",
     ("adopt", "destroy", "rollback"): "a line for each event, as [apply](#apply)",
     ("backup",): "`list`, `run`: `backups`; `verify`: `guests`, each with `ok`, its `backup`, "
     "`checks`, `not_asked`, `problem` and `left_behind`",

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import clones, inside, proxmox, quickstart, roundtrip, scale, starting
+from tests.bench import clones, inside, proxmox, quickstart, roundtrip, scale, starting, watching
 from tests.bench.clock import Row
 from tests.bench.picture import chart, seconds
 from tests.e2e.stack import ROOT
@@ -38,6 +38,7 @@ class Section:
 SECTIONS = {
     "starting": Section("Starting (processor time)", starting.rows),
     "scale": Section("Plans of many guests, on sim", scale.rows),
+    "watching": Section("Watching many guests, on sim", watching.rows),
     "proxmox": Section("Proxmox VE's double", proxmox.rows),
     "roundtrip": Section("A command in a guest", roundtrip.rows, real=True),
     "clones": Section("Clones", clones.rows, real=True),

@@ -6,7 +6,7 @@ import os
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -121,13 +121,25 @@ class Bench:
         self.guests[name] = replace(self.guests[name], **fields)
 
     def deploy(
-        self, name: str, feature: str, options: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        feature: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        after: Sequence[str] = (),
     ) -> ConfigureResult:
-        """Runs one feature in a worker, whatever its fingerprint says."""
-        found = features.available()[feature]
-        use = FeatureUse(feature, found.options.model_validate(options or {}))
-        self.change(name, features=(use,))
-        guest, known = self.guests[name], {feature: found}
+        """Runs one feature in a worker, whatever its fingerprint says.
+
+        `after`: features without options that the guest has as well, run before it.
+        """
+        known = {each: features.available()[each] for each in (*after, feature)}
+        said = {feature: options or {}}
+        uses = (
+            FeatureUse(each, found.options.model_validate(said.get(each, {})))
+            for each, found in known.items()
+        )
+        self.change(name, features=tuple(uses))
+        guest = self.guests[name]
 
         async def work() -> ConfigureResult:
             async with self._driver() as driver:

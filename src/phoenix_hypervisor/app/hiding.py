@@ -32,6 +32,7 @@ def report(told: Report, hide: Hide) -> Report:
         half_done=tuple(map(hide, told.half_done)),
         rooted=tuple(map(hide, told.rooted)),
         found=tuple(map(hide, told.found)),
+        left_out=tuple(map(hide, told.left_out)),
     )
 
 

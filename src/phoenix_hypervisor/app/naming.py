@@ -1,10 +1,34 @@
 """Which guest a person means: an address, an id or a name."""
 
+from collections.abc import Iterable
+
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.errors import UsageError
 
 Named = list[tuple[Address, str]]
+
+
+def groups(desired: Desired) -> dict[str, list[Address]]:
+    """All replicas by the name that the files give them."""
+    found: dict[str, list[Address]] = {}
+    for guest in desired.guests.values():
+        if guest.replica is not None:
+            found.setdefault(guest.replica.name, []).append(guest.address)
+    return found
+
+
+def meant(desired: Desired, words: Iterable[str]) -> frozenset[Address]:
+    """The guests of the files that these words mean; a name of replicas means all of them.
+
+    Raises `UsageError`.
+    """
+    known = [(guest.address, guest.name) for guest in desired.guests.values()]
+    replicas = groups(desired)
+    return frozenset(
+        address for word in words for address in replicas.get(word) or (pick(word, known, []),)
+    )
 
 
 def pick(word: str, ours: Named, others: Named) -> Address:

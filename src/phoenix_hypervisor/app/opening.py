@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from phoenix_hypervisor.config.load import Loaded, Vocabulary, load
 from phoenix_hypervisor.config.secrets import Secrets
 from phoenix_hypervisor.model.desired import Desired, Target
 from phoenix_hypervisor.model.errors import ConfigError
+from phoenix_hypervisor.model.problem import Problem
 from phoenix_hypervisor.model.redact import Redactor
 from phoenix_hypervisor.verify import checks as check_kinds
 
@@ -29,6 +30,7 @@ def vocabulary() -> Vocabulary:
         engines={name: feature.engines for name, feature in known.items()},
         reaches={name: feature.reaches for name, feature in known.items()},
         listens={name: feature.listens for name, feature in known.items()},
+        keeps={name: feature.keeps for name, feature in known.items() if feature.keeps},
     )
 
 
@@ -52,6 +54,19 @@ def judge(folder: Path, on: str | None, environ: Mapping[str, str]) -> Loaded:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a folder's files want, with the checks that its features add; and their warnings."""
+
+    desired: Desired
+    warnings: tuple[Problem, ...]
+
+
+def declared(folder: Path, on: str | None, environ: Mapping[str, str]) -> Declared:
+    """Reads a folder as a session does, offline. Raises `ConfigError` with all problems."""
+    return _declared(folder, on, Secrets(folder.absolute(), environ))
+
+
 @asynccontextmanager
 async def session(
     folder: Path,
@@ -61,23 +76,23 @@ async def session(
     *,
     redactor: Redactor | None = None,
     loaded: Callable[[Secrets], None] | None = None,
+    known: Declared | None = None,
 ) -> AsyncIterator[Session]:
     """Opens a folder on its target. Raises `ConfigError` with all problems of bad files.
 
     `given` are fields of `Target` from the command line, which go before the folder's; with them
     (also with none of them) a folder without any file will do: then nothing is wanted. `redactor`
     learns every secret that the session uses; no error leaves it with one. `loaded` is called once
-    the files are read, before the driver may start a process.
+    the files are read, before the driver may start a process. `known` is what `declared` found:
+    then they are not read.
     """
     secrets = Secrets(folder.absolute(), environ, redactor)
-    if given is None or any((folder / name).exists() for name in FILES):
-        found = load(folder, vocabulary(), on=on, known_secrets=secrets.has)
-        if found.desired is None:
-            raise ConfigError(f"the files in {folder} have errors", found.problems)
-        desired, problems = _with_feature_checks(found.desired), found.problems
-    else:
-        desired, problems = Desired(folder, stack_name(folder.resolve().name)), ()
-    desired = replace(desired, target=replace(desired.target, **(given or {})))
+    if known is None and (given is None or any((folder / name).exists() for name in FILES)):
+        known = _declared(folder, on, secrets)
+    if known is None:
+        known = Declared(Desired(folder, stack_name(folder.resolve().name)), ())
+    target = replace(known.desired.target, **(given or {}))
+    desired = replace(known.desired, target=target)
     if loaded is not None:
         loaded(secrets)
     driver = drivers.open_driver(
@@ -89,7 +104,7 @@ async def session(
         reveal=secrets.lookup,
     )
     async with hiding.errors(secrets.redactor), driver as opened:
-        yield Session(desired, opened, secrets, problems)
+        yield Session(desired, opened, secrets, known.warnings)
 
 
 def name_of_driver(
@@ -99,6 +114,13 @@ def name_of_driver(
     desired = read(folder, on, environ).desired
     target = replace(desired.target if desired else Target(), **given)
     return drivers.chosen(target, on, given)
+
+
+def _declared(folder: Path, on: str | None, secrets: Secrets) -> Declared:
+    found = load(folder, vocabulary(), on=on, known_secrets=secrets.has)
+    if found.desired is None:
+        raise ConfigError(f"the files in {folder} have errors", found.problems)
+    return Declared(_with_feature_checks(found.desired), found.problems)
 
 
 def _with_feature_checks(desired: Desired) -> Desired:

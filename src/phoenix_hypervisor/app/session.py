@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from phoenix_hypervisor import features, observe
-from phoenix_hypervisor.app import gpus, hiding, leftovers, live_driver, vanished
-from phoenix_hypervisor.app.health import Health
+from phoenix_hypervisor.app import draining, gpus, hiding, leftovers, live_driver, naming, vanished
+from phoenix_hypervisor.app.draining import Draining
+from phoenix_hypervisor.app.health import Health, unasked
 from phoenix_hypervisor.app.naming import Named, pick
 from phoenix_hypervisor.apply.means import Make, Means
 from phoenix_hypervisor.apply.walk import Walk
@@ -70,8 +71,12 @@ class Session:
     async def plan(self, options: Options) -> tuple[Plan, Observed]:
         """What would change, and the look that it was made from."""
         self._known(options.targets | options.reconfigure, options)
-        asked = gpus.claims(self.desired)
-        options = replace(options, fingerprints=self._fingerprints(), claims=asked)
+        options = replace(
+            options,
+            fingerprints=self._fingerprints(),
+            claims=gpus.claims(self.desired),
+            proxies=draining.known(self.desired),
+        )
         observed = await observe.observe(self.desired, self.driver)
         plan = planning.make(self.desired, observed, self.driver, options)
         plan = await live_driver.noted(plan, self.desired, self.driver)
@@ -95,7 +100,13 @@ class Session:
         wanted = self.resolve(words) if words else self._unmanaged(observed)
         prints = self._fingerprints()
         plan = adopting.make(
-            self.desired, observed, self.driver, wanted, prints, configured=configured
+            self.desired,
+            observed,
+            self.driver,
+            wanted,
+            prints,
+            configured=configured,
+            proxies=draining.known(self.desired),
         )
         return plan, observed
 
@@ -157,8 +168,9 @@ class Session:
                 configure,
                 self._wait,
                 parallel,
-                fingerprints=self._fingerprints() if "record" in steps else {},
+                fingerprints=self._fingerprints() if steps & {"record", "undrain"} else {},
                 make=self.make,
+                drains=Draining(self.desired, self.driver, self.secrets, self.run_id, observed),
             )
             report = replace(await Walk(plan, means, emit).run(), found=tuple(found))
             report = hiding.report(report, hide)
@@ -245,6 +257,14 @@ class Session:
         found = {*self._resolve_all(words, observed), *(Address(one) for one in resources)}
         return Options(targets=frozenset(found), prune=prune, reconfigure=self.resolve(reconfigure))
 
+    def one(self, word: str) -> Address:
+        """The guest of an address, an id or a name. Raises `UsageError`, also for replicas."""
+        found = self.resolve([word])
+        if len(found) > 1:
+            listed: list[str] = sorted(found)
+            raise UsageError(f"“{word}” has replicas: {', '.join(listed)}", hint="name one of them")
+        return next(iter(found))
+
     def _resolve_all(self, words: Sequence[str], observed: Observed | None) -> frozenset[Address]:
         """The guests of these words; with `observed` also those that only the target knows."""
         ours = [(guest.address, guest.name) for guest in self.desired.guests.values()]
@@ -253,7 +273,10 @@ class Session:
             mine = seen.stack == self.desired.stack
             (ours if mine else others).append((seen.address, seen.name))
         others += [(address, "") for address in (observed.unknown if observed else ())]
-        return frozenset(pick(word, ours, others) for word in words)
+        groups = naming.groups(self.desired)
+        return frozenset(
+            address for word in words for address in groups.get(word) or (pick(word, ours, others),)
+        )
 
     def _known(self, wanted: Iterable[Address], options: Options) -> None:
         known = {*self.desired.guests, *self.desired.pools, *self.desired.bridges}
@@ -290,11 +313,8 @@ class Session:
             await verify.wait(guest.checks, place, tell)
 
     async def _ask(self, address: Address, observed: Observed) -> Health:
-        guest, seen = self.desired.guests[address], observed.guests.get(address)
-        managed = seen is None or seen.stack == self.desired.stack
-        hidden = "" if seen else observed.unknown.get(address, "")
-        health = Health(address, guest.name, seen, managed=managed, hidden=hidden)
-        running = seen is not None and managed and seen.state == "running"
+        guest, health = self.desired.guests[address], unasked(self.desired, observed, address)
+        running = health.managed and health.state == "running"
         if not (running and guest.checks and self.driver.has_inside):
             return health
         async with GuestPlace(self.driver, address, self.secrets.lookup, ip=guest.ip) as place:

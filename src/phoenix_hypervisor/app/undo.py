@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from phoenix_hypervisor import observe
+from phoenix_hypervisor.app import draining
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
@@ -47,7 +48,7 @@ async def plan_rollback(
     session: Session, word: str, name: str, *, protected: bool
 ) -> tuple[Plan, Observed]:
     """A plan that brings one guest back to a snapshot."""
-    (address,) = session.resolve([word])
+    address = session.one(word)
     observed, found = await _all(session, [address])
     plan = undo.rollback(
         session.desired,
@@ -58,6 +59,7 @@ async def plan_rollback(
         found=found[address],
         now=_now(),
         protected=protected,
+        proxies=draining.known(session.desired),
     )
     return plan, observed
 

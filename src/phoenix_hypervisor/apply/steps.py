@@ -8,7 +8,7 @@ from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.change import Action, Change, FieldChange
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import NotFound
+from phoenix_hypervisor.model.errors import CheckFailed, NotFound
 
 Handler = Callable[[Means, Change, Tell], Awaitable[None]]
 
@@ -73,12 +73,38 @@ async def _rollback(means: Means, change: Change, tell: Tell) -> None:
             with suppress(NotFound):  # gone at the try before this one
                 await means.driver.delete_snapshot(change.address, str(field.before), tell)
     await means.driver.rollback(change.address, str(_field(change, "snapshot").after), tell)
+    if "undrain" in _names(change):  # the mark came back, but it may still be out
+        await means.driver.mark(change.address, None)
 
 
 async def _configure(means: Means, change: Change, tell: Tell) -> None:
     # Unmarked first: whatever happens from here on, the next plan knows that it isn't finished.
     await means.driver.mark(change.address, None)
     fingerprint = await means.configure(_guest(means, change), tell)
+    if "undrain" not in _names(change):
+        await means.driver.mark(change.address, fingerprint)
+
+
+async def _drain(means: Means, change: Change, tell: Tell) -> None:
+    assert means.drains is not None  # noqa: S101 - only plans with replicas have such steps
+    # As long as it is out, the next plan knows that it has to come back.
+    await means.driver.mark(change.address, None)
+    try:
+        await means.drains.drain(_guest(means, change), tell)
+    except CheckFailed:  # the others don't serve: it is left as it was
+        before = means.observed.guests[change.address].fingerprint
+        await means.driver.mark(change.address, before)
+        raise
+
+
+async def _undrain(means: Means, change: Change, tell: Tell) -> None:
+    assert means.drains is not None  # noqa: S101 - as above
+    await means.drains.undrain(_guest(means, change), tell)
+    fingerprint = means.fingerprints.get(change.address)
+    if change.action is Action.ROLLBACK:  # it is as it was then, not as the files say
+        name = _field(change, "snapshot").after
+        there = await means.driver.snapshots(change.address)
+        fingerprint = next((one.fingerprint for one in there if one.name == name), None)
     await means.driver.mark(change.address, fingerprint)
 
 
@@ -106,6 +132,8 @@ HANDLERS: dict[str, Handler] = {
     "configure": _configure,
     "check": _check,
     "make": _make,
+    "drain": _drain,
+    "undrain": _undrain,
 }
 
 LIMITS_S: dict[str, float] = {
@@ -123,12 +151,18 @@ LIMITS_S: dict[str, float] = {
     "configure": 11400,  # the configurator's own three hours end first
     "check": 7200,
     "make": 11400,
+    "drain": 1200,  # ten minutes for requests, and before that checks of the others
+    "undrain": 300,
 }
 """How long a step may take at most, in seconds; nothing hangs for ever."""
 
 
 def _guest(means: Means, change: Change) -> Guest:
     return means.desired.guests[change.address]
+
+
+def _names(change: Change) -> set[str]:
+    return {step.name for step in change.steps}
 
 
 def _field(change: Change, path: str) -> FieldChange:

@@ -13,6 +13,8 @@ from phoenix_hypervisor.model.desired import CloneOf
 from phoenix_hypervisor.model.event import Emit, Event, EventKind, Failure, Report
 from phoenix_hypervisor.model.plan import Plan
 
+_BACK = "an apply brings it back"
+
 
 class Walk:
     """One run over one plan's graph."""
@@ -56,6 +58,7 @@ class Walk:
             half_done=half_done,
             interrupted=interrupted,
             rooted=tuple(self._means.driver.rooted()),
+            left_out=tuple(self._left_out()),
         )
 
     async def _step(self, step: Step) -> None:
@@ -114,6 +117,22 @@ class Walk:
                 yield f"{change.address}: {step.name} had begun; the next apply finishes it"
             if done and not running and len(done) < len(change.steps):
                 yield f"{change.address}: done up to {done[-1].name}; the next apply goes on"
+
+    def _left_out(self) -> Iterator[str]:
+        """Replicas that were taken out of their proxies, by this run or one before, and not back.
+
+        One whose drain failed was left as it was.
+        """
+        failed = {(one.address, one.step) for one in self._failures}
+        for change in self._plan.changes:
+            steps = {step.name: step for step in change.steps}
+            if "undrain" not in steps or self._succeeded(steps["undrain"]):
+                continue
+            seen = self._means.observed.guests.get(change.address)
+            if "drain" in steps and self._succeeded(steps["drain"]):
+                yield f"{change.address} ({change.name}) is out of its proxies until {_BACK}"
+            elif (change.address, "drain") not in failed and seen and seen.fingerprint is None:
+                yield f"{change.address} ({change.name}) may be out of its proxies until {_BACK}"
 
     def _tell(self, event: EventKind, step: Step, message: str = "") -> None:
         action = self._change_of[step.id].action.value

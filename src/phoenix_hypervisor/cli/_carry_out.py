@@ -136,6 +136,8 @@ def _tell(
         _tell_failure(context, failure)
     for line in report.half_done:
         context.say(f"[yellow]half done:[/] {escape(line)}")
+    for line in report.left_out:
+        context.say(f"[yellow]left out:[/] {escape(line)}")
     _tell_rooted(context, report)
     took = render.seconds(report.elapsed_s)
     if report.interrupted:

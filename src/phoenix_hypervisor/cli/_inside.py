@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 async def present(session: "Session", word: str) -> SeenGuest:
     """A guest of this stack that is there, in whatever state. Raises what is in the way."""
-    (address,) = session.resolve([word])
+    address = session.one(word)
     if not session.driver.has_inside:
         raise Unsupported(f"on {session.driver.name} guests have no inside: nothing real was made")
     observed = await session.driver.observe(session.desired)

@@ -1,7 +1,8 @@
 """Ends asynchronous work in order when it is interrupted, and at once when that is asked for again.
 
 The first Ctrl-C (or SIGTERM, or the terminal's end) cancels the work, which ends what it runs in
-guests and tells what is half done. That may take some seconds; who presses again is let go.
+guests and tells what is half done. That may take some seconds; who presses again is let go. Not
+so who only seems to: `timeout` tells a process and its group, and a terminal's end is told twice.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -19,6 +21,8 @@ from phoenix_hypervisor.cli._context import EXIT_INTERRUPTED
 GRACE_S = 1.5
 """How long a second interruption waits for the work to let go."""
 
+_ECHO_S = 0.3
+"""The same signal so soon again is the same interruption, but for Ctrl-C."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN = "interrupted again: leaving at once; the next apply finds and ends what is left behind\n"
 _SHOW_CURSOR = "\x1b[?25h"
@@ -54,6 +58,7 @@ class _Watch:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.task: asyncio.Task[Any] | None = None
         self._count = 0
+        self._last, self._at = 0, 0.0
 
     @contextmanager
     def over(self) -> Iterator[None]:
@@ -62,6 +67,10 @@ class _Watch:
             yield
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if number == self._last and number != signal.SIGINT and now - self._at < _ECHO_S:
+            return
+        self._last, self._at = number, now
         self._count += 1
         if self.loop is None or self.task is None or self.loop.is_closed():
             raise KeyboardInterrupt

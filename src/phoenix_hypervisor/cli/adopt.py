@@ -6,6 +6,7 @@ import typer
 from rich.markup import escape
 
 from phoenix_hypervisor.cli._context import Context
+from phoenix_hypervisor.cli._held import held
 from phoenix_hypervisor.model.errors import PhoenixError, UsageError
 
 SETTINGS = {
@@ -43,7 +44,7 @@ async def _adopt(context: Context, guests: list[str], *, configured: bool, yes: 
     from phoenix_hypervisor.cli._carry_out import carry_out
     from phoenix_hypervisor.plan.options import Options
 
-    async with context.session() as session, session.hold("phoenix adopt"):
+    async with context.session() as session, held(context, session, "phoenix adopt"):
         context.warnings(session.warnings)
         plan, observed = await session.plan_adopt(guests, configured=configured)
         if plan.refusals:

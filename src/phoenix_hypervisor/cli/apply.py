@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phoenix_hypervisor.cli._context import Context
-from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.change import Impact
-from phoenix_hypervisor.model.errors import PhoenixError, UsageError
+from phoenix_hypervisor.cli._held import held
+from phoenix_hypervisor.model.errors import UsageError
 from phoenix_hypervisor.model.plan import Plan
 
 if TYPE_CHECKING:
@@ -76,9 +75,10 @@ async def _apply(
     parallel: int,
 ) -> int:
     """`kept` is a saved plan: then `asked` asks for nothing."""
+    from phoenix_hypervisor.app.refusing import allowed, refuse
     from phoenix_hypervisor.cli._carry_out import carry_out
 
-    async with context.session() as session, session.hold("phoenix apply"):
+    async with context.session() as session, held(context, session, "phoenix apply"):
         context.warnings(session.warnings)
         if kept is None:
             options = await session.options(asked.targets, asked.reconfigure, prune=asked.prune)
@@ -86,10 +86,7 @@ async def _apply(
         else:
             saved, options = kept
             plan, observed = await session.renew(saved, options)
-        allowed = session.resolve(allow)
-        if options.prune:  # named on the command line by --prune itself
-            allowed |= {c.address for c in plan.changes if c.action.value == "delete"}
-        refuse(plan, allowed)
+        refuse(plan, allowed(session, plan, options, allow))
         return await carry_out(
             context,
             session,
@@ -98,25 +95,4 @@ async def _apply(
             yes=yes or kept is not None,
             parallel=parallel,
             options=options,
-        )
-
-
-def refuse(plan: Plan, allowed: frozenset[Address]) -> None:
-    """Raises where the plan can't be applied, or would destroy what was not named."""
-    if plan.refusals:
-        raise PhoenixError(
-            "the plan can't be applied:\n  " + "\n  ".join(plan.refusals),
-            hint="nothing was changed",
-        )
-    unnamed = [
-        change
-        for change in plan.changes
-        if change.impact is Impact.DESTRUCTIVE and change.address not in allowed
-    ]
-    if unnamed:
-        lines = [f"{change.address}: {change.reason}" for change in unnamed]
-        flags = " ".join(f"--allow-destructive {change.address}" for change in unnamed)
-        raise PhoenixError(
-            "these changes destroy data and were not named:\n  " + "\n  ".join(lines),
-            hint=f"nothing was changed; if that is what you want: phoenix apply {flags}",
         )

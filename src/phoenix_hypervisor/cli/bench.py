@@ -79,10 +79,12 @@ def llm(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Draw the result into this .svg file.")] = None,
     slo_first_token_ms: Annotated[
-        float | None, typer.Option(min=0.001, help="Objective for p95 of the first token.")
+        float | None,
+        typer.Option(metavar="MS", min=0.001, help="Objective for p95 of the first token."),
     ] = None,
     slo_p95_ms: Annotated[
-        float | None, typer.Option(min=0.001, help="Objective for p95 of complete answers.")
+        float | None,
+        typer.Option(metavar="MS", min=0.001, help="Objective for p95 of complete answers."),
     ] = None,
 ) -> None:
     """Measures a model server: times to first token, complete answers, tokens per second.

@@ -29,7 +29,9 @@ async def _check(context: Context, words: list[str]) -> int:
         real = session.driver.has_inside
         down = [h for h in found if session.desired.guests[h.address].runs and not _up(h)]
     if context.json:
-        context.document(_health.as_json(found, real=real))
+        from phoenix_hypervisor.app import told
+
+        context.document(told.health(found, real=real))
     else:
         context.out.print(_health.table(found, with_checks=True))
         if not real:

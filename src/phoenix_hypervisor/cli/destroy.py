@@ -6,6 +6,7 @@ import typer
 from rich.markup import escape
 
 from phoenix_hypervisor.cli._context import Context
+from phoenix_hypervisor.cli._held import held
 from phoenix_hypervisor.model.errors import PhoenixError, UsageError
 
 SETTINGS = {"epilog": "Examples: phoenix destroy web · phoenix destroy --all --yes"}
@@ -32,7 +33,7 @@ async def _destroy(context: Context, guests: list[str], *, yes: bool, parallel: 
     from phoenix_hypervisor.cli._carry_out import carry_out
     from phoenix_hypervisor.plan.options import Options
 
-    async with context.session() as session, session.hold("phoenix destroy"):
+    async with context.session() as session, held(context, session, "phoenix destroy"):
         plan, observed = await session.plan_destroy(guests or None)
         if plan.refusals:
             raise PhoenixError(

@@ -87,6 +87,7 @@ async def _planned(context: Context) -> "tuple[Graph, Sequence[str]]":
 
 
 def _give(context: Context, found: "Graph", form: str, out: Path | None) -> None:
+    from phoenix_hypervisor.plan.picture import as_json
     from phoenix_hypervisor.plan.picture.mermaid import mermaid
     from phoenix_hypervisor.plan.picture.svg import svg
 
@@ -100,21 +101,8 @@ def _give(context: Context, found: "Graph", form: str, out: Path | None) -> None
                 f"{out} can't be written: {error.strerror}", hint="choose another --out"
             ) from error
     if context.json:
-        context.document(_as_json(found))
+        context.document(as_json.dump(found))
     elif out is not None:
         context.print(f"wrote {out}")
     else:
         typer.echo(drawn, nl=False)
-
-
-def _as_json(found: "Graph") -> dict[str, object]:
-    return {
-        "format": 1,
-        "title": found.title,
-        "description": found.description,
-        "nodes": [
-            {"key": n.key, "kind": n.kind, "name": n.name, "lines": list(n.lines)}
-            for n in found.nodes
-        ],
-        "edges": [{"source": e.source, "target": e.target, "kind": e.kind} for e in found.edges],
-    }

@@ -1,8 +1,7 @@
 """`phoenix history`: what was done to this folder's stack, when, by whom, and how it ended."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -42,47 +41,22 @@ def history(
     It is kept in the folder's `.phoenix/`; nothing but this command needs it.
     """
     context: Context = ctx.obj
-    from phoenix_hypervisor.history import reading
+    from phoenix_hypervisor.history import as_json, reading
 
     if run is not None:
         one = reading.run(context.folder, run)
         if context.json:
-            context.document({"format": 1, "run": _whole(one)})
+            context.document({"format": 1, "run": as_json.whole(one)})
         else:
             _tell(context, one)
         return
     found = reading.runs(context.folder, limit)
     if context.json:
-        context.document({"format": 1, "runs": [_line(one) for one in found]})
+        context.document({"format": 1, "runs": [as_json.line(one) for one in found]})
     elif found:
         context.out.print(_table(found))
     else:
         context.print("no run is known: the history is empty")
-
-
-def _line(one: "PastRun") -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "began": _when(one.began).isoformat(timespec="seconds"),
-        "ended": _when(one.ended).isoformat(timespec="seconds") if one.ended else None,
-        "took_s": None if one.took_s is None else round(one.took_s, 3),
-        "who": one.who,
-        "host": one.host,
-        "command": one.command,
-        "target": one.target,
-        "stack": one.stack,
-        "version": one.version,
-        "commit": one.commit,
-        "dirty": one.dirty,
-        "summary": dict(one.summary),
-        "result": one.result,
-        "error": one.error or None,
-    }
-
-
-def _whole(one: "PastRun") -> dict[str, Any]:
-    more = {"plan": one.plan, "events": list(one.events), "report": one.report}
-    return _line(one) | more
 
 
 def _table(found: "list[PastRun]") -> "Table":
@@ -127,6 +101,8 @@ def _tell(context: Context, one: "PastRun") -> None:
             context.print(f"[bold]hint:[/] {escape(failure['hint'])}")
     for line in (one.report or {}).get("half_done", ()):
         context.print(f"[yellow]half done:[/] {escape(line)}")
+    for line in (one.report or {}).get("left_out", ()):
+        context.print(f"[yellow]left out:[/] {escape(line)}")
     if one.error:
         context.print(f"[bold red]error:[/] {escape(one.error)}")
     took = "" if one.took_s is None else f" after {render.seconds(one.took_s)}"
@@ -154,8 +130,6 @@ def _commit(one: "PastRun") -> str:
 
 def _shown_when(moment: float) -> str:
     """Local time, with how far it is from UTC: a folder's history may be read elsewhere."""
-    return _when(moment).isoformat(" ", "seconds")
+    from phoenix_hypervisor.history import as_json
 
-
-def _when(moment: float) -> datetime:
-    return datetime.fromtimestamp(moment).astimezone()
+    return as_json.when(moment).isoformat(" ", "seconds")

@@ -18,6 +18,7 @@ Wipe = Annotated[
     list[str] | None,
     typer.Option(
         "--wipe-disks",
+        metavar="SERIAL",
         help="The serial number of a disk whose content may be destroyed; may repeat.",
     ),
 ]
@@ -73,8 +74,8 @@ async def _plan(context: Context, wipe: list[str], *, reboot: bool) -> int:
 
 async def _apply(context: Context, wipe: list[str], *, reboot: bool, yes: bool) -> int:
     from phoenix_hypervisor.app.host import Choice, HostWork, hold, left_over, outstanding
+    from phoenix_hypervisor.app.refusing import refuse
     from phoenix_hypervisor.cli._carry_out import carry_out
-    from phoenix_hypervisor.cli.apply import refuse
     from phoenix_hypervisor.model.observed import Observed
     from phoenix_hypervisor.plan import render
     from phoenix_hypervisor.plan.options import Options

@@ -42,6 +42,7 @@ async def _plan(
 ) -> int:
     from rich.markup import escape
 
+    from phoenix_hypervisor.app import told
     from phoenix_hypervisor.app.past import Past
     from phoenix_hypervisor.cli import _saved
     from phoenix_hypervisor.plan import render
@@ -55,7 +56,7 @@ async def _plan(
     if past.trouble:
         context.say(f"[yellow]warning:[/] the history can't be read: {escape(past.trouble)}")
     if context.json:
-        context.document(_saved.document(found, options))
+        context.document(told.plan(found, options))
     context.print(render.text(found))
     if out is not None:
         _saved.write(out, found, options)

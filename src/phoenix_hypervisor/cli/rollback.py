@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from phoenix_hypervisor.cli._context import Context
+from phoenix_hypervisor.cli._held import held
 from phoenix_hypervisor.model.errors import PhoenixError
 
 SETTINGS = {
@@ -36,7 +37,7 @@ async def _rollback(context: Context, guest: str, name: str, *, protected: bool,
     from phoenix_hypervisor.cli._carry_out import carry_out
     from phoenix_hypervisor.plan.options import Options
 
-    async with context.session() as session, session.hold("phoenix rollback"):
+    async with context.session() as session, held(context, session, "phoenix rollback"):
         context.warnings(session.warnings)
         plan, observed = await undo.plan_rollback(session, guest, name, protected=protected)
         if plan.refusals:

@@ -1,14 +1,14 @@
 """`phoenix snapshot`: takes, lists and deletes snapshots of managed guests by hand."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from phoenix_hypervisor.cli._context import EXIT_FAILED, Context
+from phoenix_hypervisor.cli._held import held
 from phoenix_hypervisor.cli._text import cell
 from phoenix_hypervisor.model.errors import PhoenixError, UsageError
 from phoenix_hypervisor.plan.undo import age
@@ -16,7 +16,6 @@ from phoenix_hypervisor.plan.undo import age
 if TYPE_CHECKING:
     from phoenix_hypervisor.app import Session
     from phoenix_hypervisor.app.undo import Listed
-    from phoenix_hypervisor.model.address import Address
 
 SETTINGS = {
     "epilog": "Examples: phoenix snapshot web db · phoenix snapshot web --name before-upgrade · "
@@ -53,7 +52,7 @@ async def _change(context: Context, guests: list[str], name: str | None, gone: s
     from phoenix_hypervisor.cli._carry_out import carry_out
     from phoenix_hypervisor.plan.options import Options
 
-    async with context.session() as session, session.hold("phoenix snapshot"):
+    async with context.session() as session, held(context, session, "phoenix snapshot"):
         context.warnings(session.warnings)
         if gone is None:
             plan, observed = await undo.plan_take(session, guests, name)
@@ -76,47 +75,18 @@ async def _change(context: Context, guests: list[str], name: str | None, gone: s
 
 
 async def _list(context: Context, guests: list[str]) -> int:
-    from phoenix_hypervisor.app import undo
+    from phoenix_hypervisor.app import told, undo
 
     async with context.session() as session:
         context.warnings(session.warnings)
         found, untold = await undo.listed(session, guests)
         if context.json:
-            context.document(_as_json(session, found, untold))
+            context.document(told.snapshots(session.desired, found, untold))
         else:
             context.out.print(_table(session, found))
             for why in untold.values():
                 context.say(f"[yellow]note:[/] {escape(why)}")
     return EXIT_FAILED if untold and guests else 0
-
-
-def _as_json(
-    session: "Session", found: "Listed", untold: Mapping["Address", str]
-) -> dict[str, Any]:
-    stack, names = session.desired.stack, session.desired.guests
-    told: list[dict[str, Any]] = [
-        {
-            "address": address,
-            "name": names[address].name,
-            "snapshots": [
-                {
-                    "name": one.name,
-                    "taken": one.taken.isoformat() if one.taken else None,
-                    "ours": one.stack == stack,
-                    "whole": one.whole,
-                    "newer_to_delete": list(one.above),
-                    "volumes_left_out": list(one.left),
-                }
-                for one in taken
-            ],
-        }
-        for address, taken in found.items()
-    ]
-    told += [
-        {"address": address, "name": names[address].name, "snapshots": None, "problem": why}
-        for address, why in untold.items()
-    ]
-    return {"format": 1, "guests": told}
 
 
 def _table(session: "Session", found: "Listed") -> Table:

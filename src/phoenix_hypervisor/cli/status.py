@@ -9,9 +9,13 @@ from rich.live import Live
 
 from phoenix_hypervisor.cli import _gpus, _health
 from phoenix_hypervisor.cli._context import Context
+from phoenix_hypervisor.cli._text import cell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from phoenix_hypervisor.app import Health, Session
+    from phoenix_hypervisor.model.address import Address
 
 SETTINGS = {
     "epilog": "Examples: phoenix status · phoenix status --watch · phoenix status --gpus · "
@@ -27,7 +31,11 @@ def status(
         bool, typer.Option("--gpus", help="Also who has which graphics card, and how much of it.")
     ] = False,
 ) -> None:
-    """Shows every guest: state, health and addresses. Its checks are asked now."""
+    """Shows every guest: state, health and addresses. Its checks are asked now.
+
+    Where `phoenix watch` runs, also how long ago that asked each, and what it has told: of
+    maintenance, alerts, and guests that are not healed.
+    """
     context: Context = ctx.obj
     context.run(_watch(context, gpus=gpus) if watch else _once(context, gpus=gpus))
 
@@ -58,10 +66,32 @@ async def _watch(context: Context, *, gpus: bool) -> None:
 
 
 def _document(session: "Session", guests: list["Health"], *, gpus: bool) -> dict[str, Any]:
-    document = _health.as_json(guests, real=session.driver.has_inside)
+    from phoenix_hypervisor.app import told
+    from phoenix_hypervisor.app.watching import ages, remarks
+
+    document = told.health(guests, real=session.driver.has_inside)
+    ages.add(document, session.desired.folder)
+    remarks.add(document, session.desired)
     return document | ({"gpus": _gpus.as_json(session.gpus())} if gpus else {})
 
 
 def _shown(session: "Session", guests: list["Health"], *, gpus: bool) -> Group:
-    parts = [_health.table(guests, with_checks=False)]
-    return Group(*parts, "", _gpus.table(session.gpus())) if gpus else Group(*parts)
+    table = _health.table(guests, with_checks=False, ages=_ages(session))
+    beside = list(_remarks(session))
+    if not gpus:
+        return Group(table, *beside)
+    return Group(table, *beside, "", _gpus.table(session.gpus()))
+
+
+def _remarks(session: "Session") -> "Iterator[str]":
+    from phoenix_hypervisor.app.watching.remarks import remarks
+
+    for one in remarks(session.desired):
+        colour = "bold red" if one.kind in ("page", "gave-up") else "yellow"
+        yield f"[{colour}]{one.kind}[/] {cell(one.text)}"
+
+
+def _ages(session: "Session") -> "Mapping[Address, float] | None":
+    from phoenix_hypervisor.app.watching.ages import ages
+
+    return ages(session.desired.folder)

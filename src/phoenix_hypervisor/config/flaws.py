@@ -6,8 +6,10 @@ from phoenix_hypervisor.config import models, ports, stacks, vllm
 from phoenix_hypervisor.config.desire.serving import place_of_route
 from phoenix_hypervisor.config.document import Pointer, pointer
 from phoenix_hypervisor.config.folder import AnyEntry, Folder
+from phoenix_hypervisor.config.replicas import owners
 from phoenix_hypervisor.config.sure import Home, by_guest, home
 from phoenix_hypervisor.config.words.lxc import Container
+from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.feature import Flaw
 from phoenix_hypervisor.model.problem import Problem
@@ -33,7 +35,7 @@ def flaws(folder: Folder, desired: Desired, refused: Sequence[Problem]) -> Itera
         word in _KNOWN_BY for one in homes for word, _ in told.get(one, ())
     ):
         return
-    by_address = {entry.address: entry for entry in folder.guests}
+    by_address = owners(folder)
     options_are_known = not any(
         word in folder.vocabulary.features for one in homes for word, _ in told.get(one, ())
     )
@@ -84,10 +86,14 @@ def _is_endpoint(entry: AnyEntry, flaw: Flaw) -> bool:
 
 def placed(folder: Folder, found: Iterable[Flaw]) -> Iterator[Problem]:
     """Flaws that somebody else found, each at its guest."""
-    by_address = {entry.address: entry for entry in folder.guests}
+    by_address = owners(folder)
+    seen = set[tuple[Address, Pointer]]()  # what is wrong with one replica is so with all
     for flaw in found:
-        if flaw.guest in by_address:
-            yield _at_guest(by_address[flaw.guest], flaw)
+        owner = by_address.get(flaw.guest) if flaw.guest else None
+        if owner is None or (owner.words.replicas and (owner.address, flaw.at) in seen):
+            continue
+        seen.add((owner.address, flaw.at))
+        yield _at_guest(owner, flaw)
 
 
 def _at_options(entry: AnyEntry, feature: str, flaw: Flaw) -> Problem:

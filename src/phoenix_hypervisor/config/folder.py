@@ -48,7 +48,7 @@ class Vocabulary:
     `features` maps all names of features to the models of their options, `checks` all kinds of
     checks to their models. `flaws` asks a feature by its name what can't be among these guests,
     `engines` for the model servers that it runs, `reaches` for those that it connects to,
-    `listens` for the ports that it takes.
+    `listens` for the ports that it takes. `keeps` says what features keep in their guest alone.
     """
 
     features: Mapping[str, type[FeatureOptions]]
@@ -57,6 +57,7 @@ class Vocabulary:
     engines: Mapping[str, FindEngines] = field(default_factory=dict)
     reaches: Mapping[str, FindReached] = field(default_factory=dict)
     listens: Mapping[str, FindListens] = field(default_factory=dict)
+    keeps: Mapping[str, str] = field(default_factory=dict)
 
 
 def _same(path: Pointer) -> Pointer:

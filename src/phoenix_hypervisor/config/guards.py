@@ -1,10 +1,13 @@
-"""Asks the features for model servers and their users, and guards the servers by firewalls."""
+"""Asks the features for model servers, other servers for proxies alone, and the users of both, and
+guards the servers by firewalls.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from phoenix_hypervisor.config.desire.guarded import Unnamed, guarded
 from phoenix_hypervisor.config.folder import FindReached, Folder
+from phoenix_hypervisor.config.replicas import owners
 from phoenix_hypervisor.config.sure import Sure
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, FeatureUse, Guest
@@ -24,14 +27,19 @@ class Guards:
 def guard(folder: Folder, desired: Desired, errors: Iterable[Problem] = ()) -> Guards:
     """Asks features about all guests. With `errors` in the files only what is sure is told."""
     known = folder.vocabulary
-    ports = {}
+    engines = {}
     for address, guest in desired.guests.items():
         found = engines_of(guest, desired, known.engines) if guest.runs else ()
         if found:
-            ports[address] = [engine.port for engine in found]
+            engines[address] = [engine.port for engine in found]
     sure = Sure(folder, tuple(errors))
-    idle = tuple(_without_server(folder, ports, sure))
-    if not ports:
+    idle = tuple(_without_server(folder, engines, sure))
+    ports = {
+        address: [*engines.get(address, ()), *_for_users(folder, guest, desired)]
+        for address, guest in desired.guests.items()
+        if guest.runs
+    }
+    if not any(ports.values()):
         return Guards(desired, idle)
     reached = {
         address: [
@@ -47,6 +55,15 @@ def guard(folder: Folder, desired: Desired, errors: Iterable[Problem] = ()) -> G
     shut_out = _shut_out(folder, desired, done.desired, sure.known_ways)
     unnamed = _unnamed(folder, done.unnamed) if sure.knows_all_options else ()
     return Guards(done.desired, (*idle, *unnamed, *shut_out))
+
+
+def _for_users(folder: Folder, guest: Guest, desired: Desired) -> Iterator[int]:
+    """Ports of a guest's features that are open for their users alone."""
+    known = folder.vocabulary.listens
+    for use in guest.features:
+        for one in known[use.name](use.options, guest, desired) if use.name in known else ():
+            if one.users_only:
+                yield one.port
 
 
 def _reached(
@@ -80,12 +97,12 @@ def _without_server(
 
 
 def _unnamed(folder: Folder, unnamed: list[Unnamed]) -> Iterator[Problem]:
-    entries = {entry.address: entry for entry in folder.guests}
+    entries = owners(folder)
     for one in unnamed:
         entry = entries[one.guest.address]
         message = (
-            f"{entry.label} uses the model server of {one.server.name}, whose firewall lets it in "
-            "by its address; but it has no static one"
+            f"{entry.label} uses a server of {one.server.name}, whose firewall lets it in by its "
+            "address; but it has no static one"
         )
         place = ("network_config", "ip") if entry.words.network_config else entry.head
         hint = (
@@ -108,5 +125,5 @@ def _shut_out(
         for index, check in enumerate(entry.checks):
             port, elsewhere = getattr(check, "port", None), getattr(check, "address", None)
             if check.source == "outside" and port in shut and elsewhere is None:
-                message = f"port {port} is a model server's, which only its users reach"
+                message = f"only those who use port {port} reach it: a firewall follows from routes"
                 yield entry.spot.warning(("checks", index), message, 'add "from": "inside"')

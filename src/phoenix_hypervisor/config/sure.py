@@ -10,6 +10,7 @@ from functools import cached_property
 
 from phoenix_hypervisor.config.document import pointer
 from phoenix_hypervisor.config.folder import HYPERVISOR, AnyEntry, Folder
+from phoenix_hypervisor.config.replicas import addresses
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.problem import Problem
@@ -114,9 +115,8 @@ class Sure:
     @property
     def known_ways(self) -> frozenset[Address]:
         """Guests of which it is known who reaches them, and by what."""
-        return frozenset(entry.address for entry in self.folder.guests) - self._doubtful(
-            _NO_SAY_OF_WAYS
-        )
+        every = {one for entry in self.folder.guests for one in addresses(entry)}
+        return frozenset(every - self._doubtful(_NO_SAY_OF_WAYS))
 
     def of_ways(self, desired: Desired) -> Desired:
         """The guests of which it is known how they are reached."""
@@ -138,8 +138,9 @@ class Sure:
 
     def _doubtful(self, no_say: frozenset[str]) -> frozenset[Address]:
         return frozenset(
-            entry.address
+            address
             for entry in self.folder.guests
+            for address in addresses(entry)
             if any(word not in no_say for word, _ in self._told.get(home(entry), ()))
         )
 

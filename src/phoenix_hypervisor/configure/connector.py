@@ -12,6 +12,7 @@ from pyinfra.api.util import get_file_io
 from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
 
+from phoenix_hypervisor.configure import tracebacks
 from phoenix_hypervisor.configure.lines import WholeLines
 from phoenix_hypervisor.configure.units import READ_AGAIN, Units
 from phoenix_hypervisor.model.errors import ConfigureFailed, PhoenixError, TimedOut
@@ -226,7 +227,7 @@ class ShellConnector(BaseConnector):
 
 
 def _last(lines: Iterable[str], keep: int = 40) -> str:
-    return "\n".join(list(lines)[-keep:]).strip()
+    return "\n".join(tracebacks.shortened(lines)[-keep:]).strip()
 
 
 def binary(opened: Any) -> BinaryIO:

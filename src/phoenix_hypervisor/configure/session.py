@@ -18,7 +18,7 @@ from pyinfra.api.exceptions import NestedOperationError, PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State, StateStage
 
-from phoenix_hypervisor.configure import quick_facts
+from phoenix_hypervisor.configure import quick_facts, tracebacks
 from phoenix_hypervisor.configure.connector import LINK, Link, Ran, ShellConnector
 from phoenix_hypervisor.configure.job import FeatureTask
 from phoenix_hypervisor.configure.looking import LookingConnector, Operation, only_look
@@ -26,6 +26,7 @@ from phoenix_hypervisor.model.errors import ConfigureFailed, PhoenixError, Timed
 
 _KEPT_LOG_LINES = 20
 _COMMAND_CHARS = 200
+_CAUSE_CHARS = 200
 
 
 class _Callbacks(BaseStateCallback):
@@ -212,11 +213,16 @@ class Session:
             return ConfigureFailed(f"{where} failed", detail="\n".join(self._log.lines))
         ended = "was ended" if ran.status is None else f"exit status {ran.status}"
         shown = self._link.redact(ran.command)  # before it is cut: half a secret isn't found
-        # A script's first line is enough: its name stands above, and its last words are the cause.
-        first = shown.strip().partition("\n")[0][:_COMMAND_CHARS]
-        if first != shown.strip():
-            shown = f"{first} …"
-        return ConfigureFailed(f"{where} failed ({ended})", detail=f"$ {shown}\n{ran.words}")
+        # A script is not shown: its name stands above, and its last words are the cause.
+        if len(shown) > _COMMAND_CHARS:
+            shown = f"{shown[:_COMMAND_CHARS]} …"
+        message = f"{where} failed ({ended})"
+        if cause := tracebacks.raised(ran.words.splitlines()):
+            message += f": {self._link.redact(cause)[:_CAUSE_CHARS]}"
+        is_script = "\n" in ran.command.strip()
+        return ConfigureFailed(
+            message, detail=ran.words if is_script else f"$ {shown.strip()}\n{ran.words}"
+        )
 
     def _pyinfra_failure(self, error: PyinfraError) -> ConfigureFailed:
         """A fact's command failed, or an operation refuses its arguments."""

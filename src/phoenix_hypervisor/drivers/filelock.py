@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from phoenix_hypervisor.model.driver import BrokenOff, Held, Run
+from phoenix_hypervisor.model.driver import HEALS, BrokenOff, Held, Run
 from phoenix_hypervisor.model.errors import PhoenixError, StackBusy
 
 _READ_TRIES = 20
@@ -214,12 +214,15 @@ def _read(fd: int) -> Mapping[str, object]:
 
 def busy(what: str, holder: Mapping[str, object]) -> StackBusy:
     """The error for the second one, from what the holder of `what` (such as `stack shop`) wrote."""
+    heals = holder.get("command") == HEALS
     hint = "wait until it has ended, then run this again"
-    said = f"another apply works on {what}"
+    said = f"{'healing' if heals else 'another apply'} works on {what}"
     if who := _who(holder):
         ago = max(0, round(time.time() - float(str(holder["since"]))))
         said += f": {who}, {ago} s ago"
-    return StackBusy(said, hint=hint)
+    error = StackBusy(said, hint=hint)
+    error.heals = heals
+    return error
 
 
 def _who(holder: Mapping[str, object]) -> str:

@@ -79,7 +79,9 @@ PIDFile={_PID}
 ExecStart=/usr/sbin/dnsmasq --conf-file={CONF} --pid-file={_PID} --user=dnsmasq
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
-RestartSec=1
+RestartSec=200ms
+RestartSteps=8
+RestartMaxDelaySec=30s
 ProtectSystem=full
 ProtectHome=true
 PrivateTmp=true

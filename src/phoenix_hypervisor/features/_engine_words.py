@@ -70,24 +70,29 @@ def address_inside(host: IPv4Address | IPv6Address | None) -> str:
     return f"[{host}]" if isinstance(host, IPv6Address) else str(host)
 
 
+_HEALTH = "/health"
+"""Of llama.cpp's and vLLM's servers: 200 once the model is loaded, without a key."""
+
+
 def answer_checks(servers: Iterable[ModelServer], guest: Guest) -> list[Mapping[str, Any]]:
-    """The checks that every server's model answers inside.
+    """The checks that every server's model answers inside, and that the server itself does: that
+    is asked more often while it is watched, since it takes nothing.
 
     On a graphics card, and where the guest's `slo` says how fast, they measure as checks of the
     files do by default. On a CPU without such a promise a slow answer is one too.
     """
     found: list[Mapping[str, Any]] = []
     for server in servers:
-        words: dict[str, Any] = {
+        place: dict[str, Any] = {
             "port": server.port,
-            "model": server.names[0],
-            "kind": server.serves,
             "address": address_inside(server.host).strip("[]"),
             "from": "inside",
             "deadline_s": float(max(60, server.start_s)),
         }
+        words = place | {"model": server.names[0], "kind": server.serves}
         if server.api_key is not None:
             words["api_key"] = server.api_key
+        found.append({"http": place | {"path": _HEALTH, "status": 200}})
         found.append({"llm": words | unhurried(guest, server.serves)})
     return found
 

@@ -8,6 +8,7 @@ from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigError
 from phoenix_hypervisor.model.feature import Flaw
+from phoenix_hypervisor.model.replicas import group
 
 Place = tuple[str | int, ...]
 
@@ -19,6 +20,10 @@ def find(wanted: int | str, desired: Desired) -> Guest:
     for guest in desired.guests.values():
         if wanted in (guest.id, str(guest.id), guest.name, guest.address):
             return guest
+    for guest in desired.guests.values():
+        if guest.replica is not None and guest.replica.name == wanted:
+            names = ", ".join(one.name for one in group(guest, desired))
+            raise ConfigError(f"{wanted!r} has replicas: name one of {names}")
     known = ", ".join(sorted(guest.name for guest in desired.guests.values()))
     raise ConfigError(f"there is no guest {wanted!r}; guests are: {known or 'none'}")
 

@@ -128,7 +128,7 @@ def unit_text(running: Running) -> str:
         *([f"LoadCredential=api_key:{running.key_path}"] if server.api_key is not None else []),
         f"ExecStart={command}",
         "Restart=always",
-        "RestartSec=3",
+        "RestartSec=1",
         "TimeoutStopSec=30",
         *([f"MemoryMax={server.memory_mb}M"] if server.memory_mb else []),
         *([f"CPUQuota={server.cpus * 100:g}%"] if server.cpus else []),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from phoenix_hypervisor.features import _nginx_guard as guard
 from phoenix_hypervisor.features import _nginx_llm as llm
+from phoenix_hypervisor.features import _nginx_peers as peers
 from phoenix_hypervisor.features._nginx_guard import Tokens
 from phoenix_hypervisor.features._nginx_routes import Proxied, quote
 from phoenix_hypervisor.features._nginx_tls import CERTIFICATE, WEBROOT
@@ -96,9 +97,12 @@ def render(
     files = {
         "00-http.conf": _http(server, routes, tokens),
         "common.inc": _common(server),
-        "proxy.inc": _proxy(server),
+        "proxy.inc": _FORWARD + _patience(server.timeout_s),
         "50-servers.conf": _Servers(server, sites, routes, engine_keys or {}).text(),
     }
+    files |= peers.files(peers.groups(routes))
+    if any(_has_own_patience(route) for route in routes):
+        files["forward.inc"] = _FORWARD
     endpoints = {route.key: (route.path, route.llm) for route in routes if route.llm}
     if endpoints:
         files["llm.inc"] = llm.common(server.timeout_s)
@@ -160,8 +164,7 @@ location = {HEALTH_PATH} {{
 """ + (_CHALLENGE if server.tls_port is not None else "")
 
 
-def _proxy(server: Server) -> str:
-    return f"""\
+_FORWARD = """\
 proxy_http_version 1.1;
 proxy_set_header Host $http_host;
 proxy_set_header Upgrade $http_upgrade;
@@ -172,12 +175,17 @@ proxy_set_header X-Forwarded-For $remote_addr;
 proxy_set_header X-Forwarded-Host $http_host;
 proxy_set_header X-Forwarded-Proto $phoenix_scheme;
 proxy_set_header Forwarded "";
-proxy_connect_timeout 10s;
-# Long silences are normal while a language model thinks; words must come as they are made.
-proxy_read_timeout {server.timeout_s}s;
-proxy_send_timeout {server.timeout_s}s;
 proxy_buffering off;
 proxy_intercept_errors off;
+"""
+
+
+def _patience(timeout_s: int) -> str:
+    return f"""\
+proxy_connect_timeout 10s;
+# Long silences are normal while a language model thinks; words must come as they are made.
+proxy_read_timeout {timeout_s}s;
+proxy_send_timeout {timeout_s}s;
 """
 
 
@@ -336,8 +344,14 @@ def _places(route: Proxied) -> list[str]:
     return [f"= {_place(route.path)}", f"^~ {_place(route.path + '/')}"]
 
 
+def _has_own_patience(route: Proxied) -> bool:
+    return route.llm is None and bool(route.peers or route.timeout_s)
+
+
 def _route(route: Proxied) -> list[str]:
     body = [f"include {CURRENT}/proxy.inc;"]
+    if _has_own_patience(route):
+        body = [f"include {CURRENT}/forward.inc;", *peers.forwarding(route.peers, route.timeout_s)]
     if route.guard == "basic":
         body += [
             'auth_basic "restricted";',

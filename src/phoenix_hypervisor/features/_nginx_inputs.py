@@ -9,6 +9,7 @@ from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest, Route, RouteAuth
 from phoenix_hypervisor.model.engines import engines_of
 from phoenix_hypervisor.model.errors import ConfigError
+from phoenix_hypervisor.model.replicas import group, is_first, stand_in
 from phoenix_hypervisor.model.serving import Engine, LlmRoute
 
 
@@ -21,7 +22,8 @@ Upstream = tuple[Guest, Engine]
 
 
 def published(proxy: bool | None, guest: Guest, desired: Desired) -> list[tuple[Guest, int, Route]]:
-    """The routes that this proxy publishes, each with its guest and its index there.
+    """The routes that this proxy publishes, each with its guest and its index there; those of
+    replicas with the first one.
 
     `proxy` is the option: None publishes unless another guest's says true.
     """
@@ -38,12 +40,12 @@ def published(proxy: bool | None, guest: Guest, desired: Desired) -> list[tuple[
         (owner, index, route)
         for owner in desired.guests.values()
         for index, route in enumerate(owner.routes)
-        if owner.runs
+        if owner.runs and is_first(owner)
     ]
 
 
 def upstreams(owner: Guest, llm: LlmRoute, desired: Desired) -> list[Upstream]:
-    """The model servers behind an endpoint, each once."""
+    """The model servers behind an endpoint, each once; of replicas those of the first one."""
     known = features.available()
     asks = {name: known[name].engines for name in _names(desired, llm.guests)}
     found = [(owner, llm.engine)] if llm.engine else []
@@ -62,9 +64,9 @@ def leads_to(route: Route, guest: Guest, owner: Guest, engine: Engine, desired: 
     """Whether a route of `guest` leads to the API of a model server of `owner`."""
     if route.llm is not None:
         behind = upstreams(guest, route.llm, desired)
-        return any(one.address == owner.address and each == engine for one, each in behind)
+        return any(stand_in(one, owner) and each == engine for one, each in behind)
     below = engine.path == route.path or engine.path.startswith(f"{route.path.rstrip('/')}/")
-    return guest.address == owner.address and route.port == engine.port and below
+    return stand_in(guest, owner) and route.port == engine.port and below
 
 
 def _names(desired: Desired, addresses: Sequence[Address]) -> set[str]:
@@ -73,13 +75,24 @@ def _names(desired: Desired, addresses: Sequence[Address]) -> set[str]:
 
 
 def reached(proxy: bool | None, guest: Guest, desired: Desired) -> Iterator[tuple[Address, int]]:
-    """The guests and ports that this proxy connects to."""
+    """The guests and ports that this proxy connects to, all replicas among them."""
+    for _, first, port in behind(proxy, guest, desired):
+        for each in group(first, desired):
+            yield each.address, port
+
+
+def behind(
+    proxy: bool | None, guest: Guest, desired: Desired
+) -> Iterator[tuple[Route, Guest, int]]:
+    """Routes that this proxy publishes, who answers each, and at which port; of replicas the first
+    one.
+    """
     for owner, _, route in published(proxy, guest, desired):
         if route.port is not None:
-            yield owner.address, route.port
+            yield route, owner, route.port
         if route.llm is not None:
-            for other, engine in upstreams(owner, route.llm, desired):
-                yield other.address, engine.port
+            for one, engine in upstreams(owner, route.llm, desired):
+                yield route, one, engine.port
 
 
 def told(route: Route, owner: Guest, proxy: Guest, port: int, desired: Desired) -> dict[str, Any]:
@@ -91,16 +104,17 @@ def told(route: Route, owner: Guest, proxy: Guest, port: int, desired: Desired) 
     llm = None
     if route.llm is not None:
         llm = _endpoint(route.llm, owner, proxy, where, desired)
-    upstream = None
+    upstream: dict[str, Any] = {"upstream": None}
     if route.llm is None and route.port is not None:
-        if owner.address == proxy.address and route.port == port:
+        if stand_in(owner, proxy) and route.port == port:
             raise ConfigError(f"{where} on port {route.port}, which is the proxy's own")
-        upstream = _upstream(owner, proxy, route.port, where)
+        upstream = _upstream(owner, proxy, route.port, where, desired)
     rate = route.rate_limit
     return {
         "host": route.host,
         "path": route.path,
-        "upstream": upstream,
+        **upstream,
+        **({"timeout_s": route.timeout_s} if route.timeout_s else {}),
         "auth": _auth(auth) if auth else None,
         "rate": {"requests": rate.requests, "per": rate.per, "burst": rate.burst, "by": rate.by}
         if rate
@@ -118,9 +132,21 @@ def _auth(auth: RouteAuth) -> dict[str, Any]:
     }
 
 
-def _upstream(owner: Guest, proxy: Guest, port: int, where: str) -> str:
-    same = owner.address == proxy.address
-    address = "127.0.0.1" if same else static_ip(owner, where)
+def _upstream(
+    owner: Guest, proxy: Guest, port: int, where: str, desired: Desired
+) -> dict[str, Any]:
+    """Where to connect to; of replicas a name for all, and where each is."""
+    found = []
+    for each in group(owner, desired):
+        same = each.address == proxy.address
+        found.append(server("127.0.0.1" if same else static_ip(each, where), port))
+    if owner.replica is None or len(found) == 1:
+        return {"upstream": found[0]}
+    return {"upstream": f"phoenix-{owner.replica.name}-{port}", "peers": found}
+
+
+def server(address: str, port: int) -> str:
+    """An address and a port as Nginx takes them."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
@@ -149,7 +175,7 @@ def _endpoint(
     return {
         "engines": [
             {
-                "upstream": _upstream(guest, proxy, engine.port, where),
+                **_upstream(guest, proxy, engine.port, where, desired),
                 "path": engine.path,
                 "models": [model.name for model in engine.models],
                 "owner": engine.feature or guest.name,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from phoenix_hypervisor.features import _nginx_guard as guard
+from phoenix_hypervisor.features import _nginx_peers as peers
 from phoenix_hypervisor.features._nginx_routes import Endpoint, Proxied
 
 SCRIPT = "llm.js"
@@ -54,7 +55,6 @@ proxy_set_header X-Forwarded-For $remote_addr;
 proxy_set_header X-Forwarded-Host $http_host;
 proxy_set_header X-Forwarded-Proto $phoenix_scheme;
 proxy_set_header Forwarded "";
-proxy_connect_timeout 10s;
 proxy_send_timeout {timeout_s}s;
 # Words go out as they come, whatever a server asks for.
 proxy_buffering off;
@@ -114,7 +114,7 @@ def locations(route: Proxied, one: Endpoint, places: Sequence[str], shared: Shar
             f"include {shared.current}/llm.inc;",
             *shared.headers,
             "add_header X-Accel-Buffering no always;",
-            f"proxy_read_timeout {one.timeout_s or shared.timeout_s}s;",
+            *peers.patience(engine.peers, one.timeout_s or shared.timeout_s),
             f'proxy_set_header Authorization "{bearer}";',
             f"client_max_body_size {one.body_mb}m;",
             f"error_page 502 504 @{key}-502;",

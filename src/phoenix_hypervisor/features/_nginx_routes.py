@@ -15,12 +15,16 @@ _HOST = re.compile(r"(\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """One model server: `upstream` is `address:port`; `models` pairs of name and owner."""
+    """One model server: `upstream` is `address:port`; `models` pairs of name and owner.
+
+    Where replicas share the work, `peers` are their addresses, and `upstream` is a name for all.
+    """
 
     upstream: str
     path: str
     models: tuple[str, ...]
     owner: str
+    peers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,13 @@ def endpoint(told: Mapping[str, Any] | None) -> Endpoint | None:
     if told is None:
         return None
     engines = (
-        Behind(each["upstream"], each["path"], tuple(each["models"]), each["owner"])
+        Behind(
+            each["upstream"],
+            each["path"],
+            tuple(each["models"]),
+            each["owner"],
+            tuple(each.get("peers", ())),
+        )
         for each in told["engines"]
     )
     return Endpoint(tuple(engines), told["timeout_s"], told["body_mb"])
@@ -48,7 +58,8 @@ class Proxied:
     """One published path: where it leads, and how it is guarded.
 
     `host` None: every host name. `key` names its password file or token variable. `upstream` is
-    empty where `llm` says who answers.
+    empty where `llm` says who answers, and a name for all `peers` where replicas share the work.
+    `timeout_s` None: as for all routes.
     """
 
     host: str | None
@@ -58,6 +69,8 @@ class Proxied:
     key: str = ""
     rate: Rate | None = None
     llm: Endpoint | None = None
+    peers: tuple[str, ...] = ()
+    timeout_s: int | None = None
 
     @property
     def by_token(self) -> bool:
@@ -79,7 +92,17 @@ def proxied(routes: Iterable[Mapping[str, Any]]) -> list[Proxied]:
         # Made from what it guards, so that one more route renames no other's files.
         key = "route-" + hashlib.sha256(where.encode()).hexdigest()[:12]
         rate, llm = Rate.of(route.get("rate")), endpoint(route.get("llm"))
-        found[host, path] = Proxied(host, path, route["upstream"] or "", guard, key, rate, llm)
+        found[host, path] = Proxied(
+            host,
+            path,
+            route["upstream"] or "",
+            guard,
+            key,
+            rate,
+            llm,
+            tuple(route.get("peers", ())),
+            route.get("timeout_s"),
+        )
     return list(found.values())
 
 

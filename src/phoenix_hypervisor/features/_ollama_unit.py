@@ -253,7 +253,7 @@ def unit_text(running: Running) -> str:
         *_environment_lines(environment(running)),
         f"ExecStart={running.program} serve",
         "Restart=always",
-        "RestartSec=3",
+        "RestartSec=1",
         "StateDirectory=ollama",
         f"ReadWritePaths={running.store}",
         *([f"MemoryMax={options.memory_mb}M"] if options.memory_mb else []),

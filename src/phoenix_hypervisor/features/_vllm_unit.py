@@ -193,7 +193,7 @@ def unit_text(running: Running) -> str:
         *([f"SupplementaryGroups={' '.join(running.groups)}"] if running.groups else []),
         f"ExecStart={exec_line([f'{running.home}/bin/vllm', 'serve', *arguments(running)])}",
         "Restart=always",
-        "RestartSec=5",
+        "RestartSec=1",
         "TimeoutStopSec=60",
         "LimitNOFILE=65536",
         *(["LimitMEMLOCK=infinity"] if running.cards else []),

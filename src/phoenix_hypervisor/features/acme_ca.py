@@ -47,6 +47,7 @@ class AcmeCa(Feature[AcmeCaOptions]):
     """Issues certificates to guests that prove by ACME that a name is theirs."""
 
     name = "acme_ca"
+    keeps = "the authority's keys"
     options = AcmeCaOptions
     units = (UNIT,)
 
@@ -182,7 +183,9 @@ Group={USER}
 Environment=HOME={HOME} XDG_DATA_HOME={HOME} XDG_CONFIG_HOME={HOME}
 ExecStart={caddy} run --config {CONF} --adapter caddyfile
 Restart=always
-RestartSec=1
+RestartSec=200ms
+RestartSteps=8
+RestartMaxDelaySec=30s
 TimeoutStopSec=5s
 AmbientCapabilities=CAP_NET_BIND_SERVICE
 CapabilityBoundingSet=CAP_NET_BIND_SERVICE

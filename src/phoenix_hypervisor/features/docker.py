@@ -14,6 +14,7 @@ from phoenix_hypervisor.features._docker_ports import published
 from phoenix_hypervisor.features._docker_tool import TOOL
 from phoenix_hypervisor.features._guests import Place, find, reached, static_ip, unreachable
 from phoenix_hypervisor.features._release import listed, own
+from phoenix_hypervisor.features._restarting import lasting_service
 from phoenix_hypervisor.features._take import NewFile, take
 from phoenix_hypervisor.features._words import AddressOf
 from phoenix_hypervisor.model.address import Address
@@ -199,7 +200,7 @@ def _configure(options: DockerOptions) -> None:
         accept=engine.accept_script(vfs=driver == "vfs"),
         undo=engine.UNDO,
     )
-    _system.service("docker")
+    lasting_service("docker")
 
 
 def _refuse_to_hide(root: str, *, remapped: bool, before: bool) -> None:

@@ -49,6 +49,7 @@ class NfsServer(Feature[NfsServerOptions]):
     """The NFS server of the kernel, with a file of exports beside those that others made."""
 
     name = "nfs_server"
+    keeps = "shared files"
     options = NfsServerOptions
     units = ("nfs-server.service",)
     host_files = (EXPORTS, _ENDING)

@@ -10,8 +10,6 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from phoenix_hypervisor.features import _nginx_tls
 from phoenix_hypervisor.features._guests import refuse
 from phoenix_hypervisor.features._nginx_conf import (
-    AUTH,
-    CURRENT,
     HEALTH_PATH,
     WWW,
     EngineKeys,
@@ -20,9 +18,10 @@ from phoenix_hypervisor.features._nginx_conf import (
     contradictions,
     render,
 )
+from phoenix_hypervisor.features._nginx_deploy import deploy_configuration, deploy_passwords
 from phoenix_hypervisor.features._nginx_guard import Tokens, revealed
 from phoenix_hypervisor.features._nginx_inputs import NoServers, leads_to, published, reached, told
-from phoenix_hypervisor.features._nginx_routes import Proxied, quote
+from phoenix_hypervisor.features._nginx_routes import Proxied
 from phoenix_hypervisor.features._nginx_routes import proxied as read_routes
 from phoenix_hypervisor.features._nginx_tls import Tls
 from phoenix_hypervisor.features._release import (
@@ -34,42 +33,14 @@ from phoenix_hypervisor.features._release import (
     switch_script,
     upload,
 )
-from phoenix_hypervisor.features._take import NewFile, take
 from phoenix_hypervisor.features._words import Hosts, Name, Network, PlainText, Port, RelativePath
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired, Guest, Route
-from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
+from phoenix_hypervisor.model.errors import ConfigError
 from phoenix_hypervisor.model.feature import Feature, FeatureOptions, Flaw, InFolder, Inside
 from phoenix_hypervisor.model.listen import Listen
 from phoenix_hypervisor.model.serving import Engine
 
-BASE = "/etc/nginx/phoenix"
-BCRYPT_BYTES = 72
-# A reload returns before it is done: what follows must not meet a worker of the old configuration.
-# It also succeeds where the running Nginx then refuses what `nginx -t` took, such as a zone of
-# shared memory that is to be another: the old workers go on.
-ACCEPT = """\
-nginx -t
-if systemctl is-active --quiet nginx; then
-    main=$(cat /run/nginx.pid)
-    before=$(cat /proc/$main/task/$main/children)
-    systemctl reload nginx
-    left=200
-    for worker in $before; do
-        while :; do
-            state=$(tr '\\0' ' ' < /proc/$worker/cmdline 2>/dev/null || echo gone)
-            case $state in *'shutting down'*|gone|'') break ;; esac
-            if [ $left -eq 0 ]; then
-                echo 'The running nginx keeps its old configuration. Its log says:' >&2
-                grep -F '[emerg]' /var/log/nginx/error.log | tail -n 1 >&2
-                exit 1
-            fi
-            left=$((left - 1))
-            sleep 0.05
-        done
-    done
-fi
-"""
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
 
 
@@ -187,13 +158,13 @@ class Nginx(Feature[NginxOptions]):
         for site in options.sites:
             _deploy_site(site, inside.folder)
         by_key = dict(zip((route.key for route in routes), inside.inputs["routes"], strict=True))
-        _deploy_passwords(routes, by_key, inside)
+        deploy_passwords(routes, by_key, inside)
         if options.tls is not None:
             _nginx_tls.prepare(options.tls)
         texts = _render(options, routes, _tokens(routes, by_key, inside))
         for path in _own_blocks(options, inside.folder):
             texts[f"70-{path.name}"] = path.read_text()
-        _deploy_configuration(Tree.of_texts(texts))
+        deploy_configuration(Tree.of_texts(texts), routes)
         if options.tls is not None:
             _nginx_tls.obtain(options.tls, inside)
         else:
@@ -336,62 +307,3 @@ def _deploy_site(site: Site, folder: Path) -> None:
             f"Serve release {digest} of {site.name}",
             f"{switch_script(base, digest)} && {prune_script(base, 3)}",
         )
-
-
-def _deploy_passwords(
-    routes: Sequence[Proxied], by_key: Mapping[str, Mapping[str, Any]], inside: Inside
-) -> None:
-    from phoenix_hypervisor.features import _system
-
-    wanted = [route for route in routes if route.guard == "basic"]
-    there = set(_system.ask(f"ls {AUTH} 2>/dev/null || true").split())
-    if wanted or there:
-        _system.folder(AUTH, mode="750", group="www-data")
-    for route in wanted:
-        path = f"{AUTH}/{route.key}.htpasswd"
-        auth = by_key[route.key]["auth"]
-        line = password_line(
-            auth["username"],
-            inside.reveal(auth["secret"]),
-            _system.ask(f"cat {path} 2>/dev/null || true"),
-        )
-        _system.secret_file(path, line, group="www-data")
-    for name in sorted(there - {f"{route.key}.htpasswd" for route in wanted}):
-        _system.no_file(f"{AUTH}/{name}")
-
-
-def password_line(username: str, password: str, before: str) -> str:
-    """A line of an htpasswd file. `before` is the file's text now, kept where it still fits.
-
-    Nginx asks crypt(3) on every request and waits for it, so the cost is 2^6 rounds: about 4 ms.
-    Raises `ConfigureFailed` for what the file or bcrypt can't hold.
-    """
-    import bcrypt
-
-    if not username.isprintable() or ":" in username:
-        raise ConfigureFailed("a route's user name holds a colon or a control character")
-    raw = password.encode()
-    if not raw or len(raw) > BCRYPT_BYTES or b"\0" in raw:
-        raise ConfigureFailed("a route's password must have 1 to 72 bytes (bcrypt's limit)")
-    name, _, known = before.strip().partition(":")
-    if name == username and known.startswith("$2b$") and bcrypt.checkpw(raw, known.encode()):
-        return before.strip() + "\n"
-    return f"{username}:{bcrypt.hashpw(raw, bcrypt.gensalt(6)).decode()}\n"
-
-
-def _deploy_configuration(tree: Tree) -> None:
-    from phoenix_hypervisor.features import _system
-
-    digest = tree.digest()
-    _system.folder(BASE)
-    # Tokens are among the files: Nginx reads them as root before it becomes www-data.
-    changed = upload(tree, BASE, digest, mode="700")
-    placeholder = _system.no_file("/etc/nginx/sites-enabled/default")
-    take(
-        "Nginx configuration",
-        [NewFile("/etc/nginx/conf.d/phoenix.conf", f"include {quote(CURRENT + '/*.conf')};\n")],
-        links={CURRENT: f"releases/{digest}"},
-        accept=ACCEPT + prune_script(BASE, 3),
-        force=changed or placeholder,
-    )
-    _system.service("nginx")

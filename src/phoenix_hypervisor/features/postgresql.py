@@ -23,6 +23,7 @@ from phoenix_hypervisor.features._postgresql_conf import (
     settings_text,
 )
 from phoenix_hypervisor.features._release import own
+from phoenix_hypervisor.features._restarting import lasting_service
 from phoenix_hypervisor.features._take import NewFile, take
 from phoenix_hypervisor.features._words import AbsolutePath, Network, PackageName, RelativePath
 from phoenix_hypervisor.model.desired import Desired, Guest
@@ -141,6 +142,7 @@ class Postgresql(Feature[PostgresqlOptions]):
     """PostgreSQL from the distribution (or PGDG), reached only by those who need it."""
 
     name = "postgresql"
+    keeps = "its databases"
     options = PostgresqlOptions
     units = ("phoenix-postgresql-dump.*", "postgresql.service", "postgresql@*.service")
     sets = ("roles/*/password",)
@@ -283,15 +285,13 @@ def _refuse_other_clusters(options: PostgresqlOptions, version: int) -> None:
 
 
 def _configure(options: PostgresqlOptions, version: int, addresses: Sequence[str]) -> None:
-    from phoenix_hypervisor.features import _system
-
     allowed = [
         *(Allowed(str(ip_network(address))) for address in addresses),
         *(Allowed(str(a.network), a.databases, a.roles) for a in options.allow),
     ]
     etc = f"/etc/postgresql/{version}/main"
     service = f"postgresql@{version}-main"
-    _system.service(service)
+    lasting_service(service, of="postgresql@", when="on-failure")
     files = [
         NewFile(f"{etc}/{name}", text, mode="640", user="postgres", group="postgres")
         for name, text in (

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from phoenix_hypervisor.features._guests import dependents, unknown_dependents
+from phoenix_hypervisor.features._restarting import lasting_service
 from phoenix_hypervisor.features._words import Port
 from phoenix_hypervisor.model.desired import Desired, Guest
 from phoenix_hypervisor.model.errors import ConfigureFailed
@@ -26,6 +27,7 @@ class Redis(Feature[RedisOptions]):
     """Redis from the distribution, reached by the guest itself and by guests that depend on it."""
 
     name = "redis"
+    keeps = "its data"
     options = RedisOptions
     units = ("redis-server.service",)
     sets = ("password",)
@@ -73,7 +75,7 @@ class Redis(Feature[RedisOptions]):
             path="/etc/redis/redis.conf",
             line="include /etc/redis/phoenix.conf",
         )
-        _system.service("redis-server", restart=own or line.did_change())
+        lasting_service("redis-server", restart=own or line.did_change())
 
 
 def settings(options: RedisOptions, password: str, *, shared: bool) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from phoenix_hypervisor.features._restarting import lasting_service
 from phoenix_hypervisor.features._samba_conf import accept, is_written, text
 from phoenix_hypervisor.features._shared_folder import mounted_at, shared_folder
 from phoenix_hypervisor.features._words import AbsolutePath, UserName
@@ -66,6 +67,7 @@ class Samba(Feature[SambaOptions]):
     """Samba from the distribution, without NetBIOS and printers."""
 
     name = "samba"
+    keeps = "shared files"
     options = SambaOptions
     units = ("smbd.service",)
     host_files = (CONF,)
@@ -151,7 +153,7 @@ class Samba(Feature[SambaOptions]):
             accept=accept(CONF, restart=restart),
             undo="systemctl try-restart smbd",
         )
-        _system.service("smbd")
+        lasting_service("smbd")
         _logins(passwords)
 
 

@@ -63,6 +63,7 @@ class StepCa(Feature[StepCaOptions]):
     """An authority that knows more ways than ACME; made once, its keys stay in the guest."""
 
     name = "step_ca"
+    keeps = "the authority's keys"
     options = StepCaOptions
     units = (UNIT,)
 
@@ -242,7 +243,9 @@ WorkingDirectory={HOME}
 ExecStart=/usr/bin/step-ca {CONF} --password-file {PASSWORD}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
-RestartSec=1
+RestartSec=200ms
+RestartSteps=8
+RestartMaxDelaySec=30s
 TimeoutStopSec=30
 AmbientCapabilities=CAP_NET_BIND_SERVICE
 CapabilityBoundingSet=CAP_NET_BIND_SERVICE

@@ -58,6 +58,16 @@ def runs(folder: Path, limit: int) -> list[PastRun]:
         return [_run(row) for row in _rows(folder, "1 ORDER BY number DESC LIMIT ?", limit)]
 
 
+def unended(folder: Path, limit: int) -> list[PastRun]:
+    """Runs without an end, the newest first: under way, killed, or of another machine.
+
+    Raises `PhoenixError` where the file can't be read.
+    """
+    with _damage(folder):
+        where = "result IS NULL ORDER BY number DESC LIMIT ?"
+        return [_run(row) for row in _rows(folder, where, limit)]
+
+
 def run(folder: Path, word: str) -> PastRun:
     """One run with its plan and events, by its id, the beginning of it, or `last`.
 
@@ -85,6 +95,20 @@ def run(folder: Path, word: str) -> PastRun:
             plan=json.loads(plans[0]["document"]) if plans else None,
             events=tuple(dict(event) for event in events),
         )
+
+
+def last_actions(folder: Path, target: str) -> dict[Address, str]:
+    """What runs on a target (the name of its driver) did last to each address, as the plan calls
+    it; a deletion only where it was gone then. Raises `PhoenixError` where the file can't be read.
+    """
+    query = (
+        "SELECT address, action, MAX(event.rowid) FROM event JOIN run ON run = number"
+        " WHERE (target = ?1 OR target LIKE ?1 || ' %') AND event = 'finished'"
+        " AND (action != 'delete' OR step = 'delete')"
+        " GROUP BY address"
+    )
+    rows = _select(folder, query, target)
+    return {Address(row["address"]): row["action"] for row in rows}
 
 
 def samples(folder: Path, target: str) -> list[Sample]:

@@ -1,11 +1,13 @@
 """The contract of a check: a small question with a yes or no, asked from outside or inside."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from phoenix_hypervisor.model.writable import writable
 
 OUTPUT_LIMIT = 128 * 1024
 """Bytes of an output that a check looks at; more would only fill the memory."""
@@ -21,11 +23,20 @@ class Slo:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One answer. `latency_ms` is None where nothing answered."""
+    """One answer. `latency_ms` is None where nothing answered.
+
+    `numbers` is more that was measured: of a check `llm` `first_token_ms`, `total_ms` and
+    `tokens_per_s`, also where an objective was missed.
+    """
 
     ok: bool
     message: str
     latency_ms: float | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Its message may hold what somebody else's server said."""
+        object.__setattr__(self, "message", writable(self.message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,8 @@ class Check(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
     kind: ClassVar[str]
+    usual_every_s: ClassVar[float | None] = None
+    """How often a kind is asked while watching that costs too much for every few seconds."""
 
     name: str = Field("", description="Shown in reports; made from the kind where it is missing.")
     source: Literal["outside", "inside"] = Field(
@@ -76,6 +89,13 @@ class Check(BaseModel, ABC):
         60.0, gt=0, le=7200, description="How long apply tries until it must pass, in seconds."
     )
     interval_s: float = Field(1.0, gt=0, le=600, description="Pause between tries, in seconds.")
+    every_s: float | None = Field(
+        None,
+        ge=0.5,
+        le=86400,
+        description="How often `phoenix watch` asks, in seconds. By default `watch.interval_s` of "
+        "the hypervisor file, else 5; a check `llm` each 60.",
+    )
 
     @property
     def title(self) -> str:
@@ -96,6 +116,10 @@ class Check(BaseModel, ABC):
 
     def brief(self) -> "Check":
         """At its least cost, for guests that an apply did not touch; most kinds cost little."""
+        return self
+
+    def watched(self) -> "Check":
+        """As it is asked while watching, again and again; most kinds are asked as they are."""
         return self
 
     @abstractmethod

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Literal
 
 from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.availability import HighAvailability, Replica
 from phoenix_hypervisor.model.check import Check, Slo
 from phoenix_hypervisor.model.feature import FeatureOptions
+from phoenix_hypervisor.model.heal import HealPolicy
 from phoenix_hypervisor.model.host import HostSetup
 from phoenix_hypervisor.model.problem import Problem
 from phoenix_hypervisor.model.route import RateLimit
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.model.serving import LlmRoute
+from phoenix_hypervisor.model.watch import Watch
 
 GuestKind = Literal["lxc", "vm", "host"]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -115,20 +118,6 @@ class CloudUser:
 
 
 @dataclass(frozen=True, slots=True)
-class HighAvailability:
-    """What the cluster's HA manager does with a guest; `nodes` are those it prefers, best first.
-
-    None is left to Proxmox VE, which restarts once and relocates once.
-    """
-
-    state: Literal["started", "stopped", "disabled", "ignored"] = "started"
-    max_restart: int | None = None
-    max_relocate: int | None = None
-    nodes: tuple[str, ...] = ()
-    comment: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class FirewallRule:
     """One rule; `ports` are single ports or `low-high` ranges, empty for all."""
 
@@ -177,7 +166,8 @@ class RouteAuth:
 class Route:
     """What a guest publishes through the reverse proxy. `host` None: every host name.
 
-    `port` is None only where `llm` says who answers.
+    `port` is None only where `llm` says who answers. `timeout_s` is how long an answer may be
+    silent; None: as for all routes.
     """
 
     host: str | None
@@ -186,6 +176,7 @@ class Route:
     auth: RouteAuth | None = None
     rate_limit: RateLimit | None = None
     llm: LlmRoute | None = None
+    timeout_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +203,8 @@ class Guest:
     `gpus` are indices of cards that a container shares with others; the cards that a virtual
     machine has for itself are in `pci`. `options` are raw options of Proxmox VE, `raw` lines of
     LXC's configuration, both as key and value. `node` is where the guest is to live; None: where
-    it is, and for a new one the target's node. `ha` None: not under the HA manager.
+    it is, and for a new one the target's node. `ha` None: not under the HA manager. `replica` None:
+    there is no second one of it.
 
     Of virtual machines only: `pci`, `shares`, `user`, `packages` (beside what Phoenix needs
     itself), `user_data` (a cloud-config file of the folder), `agent` (the guest agent of QEMU is
@@ -249,6 +241,7 @@ class Guest:
     ports: tuple[tuple[int, int], ...] = ()
     checks: tuple[Check, ...] = ()
     slo: Slo | None = None
+    heal: HealPolicy = field(default_factory=HealPolicy)
     protected: bool = False
     description: str = ""
     ha: HighAvailability | None = None
@@ -263,6 +256,7 @@ class Guest:
     cpu: str | None = None
     machine: str | None = None
     bios: Literal["seabios", "ovmf"] | None = None
+    replica: Replica | None = None
 
     @property
     def runs(self) -> bool:
@@ -393,3 +387,4 @@ class Desired:
     pools: Mapping[Address, Pool] = field(default_factory=dict)
     bridges: Mapping[Address, Bridge] = field(default_factory=dict)
     notes: tuple[Problem, ...] = ()
+    watch: Watch = field(default_factory=Watch)

@@ -6,10 +6,10 @@ is decided by `plan/` with the driver's pure answers (`project`, `impact`, `prob
 old state, the new state, or something that `observe` recognises as half made.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change, FieldChange, Impact
@@ -18,6 +18,7 @@ from phoenix_hypervisor.model.host.backups import Backups
 from phoenix_hypervisor.model.node import Node
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
 from phoenix_hypervisor.model.snapshot import Taken
+from phoenix_hypervisor.model.watching import GuestChanged
 
 if TYPE_CHECKING:
     from phoenix_hypervisor.model.backup import BackupStore
@@ -36,6 +37,10 @@ class Limits:
     parallel: int = 8
     clones_per_source: int = 8
     makes_resources: bool = True
+
+
+HEALS = "phoenix watch"
+"""The command of a run that heals: others wait for it, since it is over soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +180,11 @@ class Driver(Protocol):
     async def start(self, guest: Guest, tell: Tell) -> None:
         """Starts it and returns when its init system is up and its addresses are there."""
 
-    async def stop(self, address: Address, tell: Tell) -> None:
-        """Shuts down cleanly; after a time limit, hard. Stopping a stopped one is no error."""
+    async def stop(self, address: Address, tell: Tell, *, limit_s: float | None = None) -> None:
+        """Shuts down cleanly; after a time limit, hard. Stopping a stopped one is no error.
+
+        `limit_s` is a shorter limit than the target's usual one, in seconds.
+        """
 
     async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool = False) -> None:
         """Removes a guest that bears the stack's mark, and its own volumes.
@@ -228,3 +236,41 @@ class Driver(Protocol):
 
     async def console(self, address: Address, lines: int) -> str:
         """The last lines of the guest's console or boot log, for guests without a way in."""
+
+
+@runtime_checkable
+class TellsWhoStopped(Protocol):
+    """What a driver may offer that has no events: the target remembers who asked for what."""
+
+    async def who_stopped(self, address: Address) -> str | None:
+        """Who asked the target to stop a guest that rests; None where nobody did since its start.
+
+        Raises `DriverError`.
+        """
+
+
+@runtime_checkable
+class PlugsCards(Protocol):
+    """What a driver may offer beside its contract: network cards come off a running guest and on
+    again, which mends one that leads nowhere without a restart.
+    """
+
+    async def plug_again(self, guest: Guest, cards: Sequence[str], tell: Tell) -> None:
+        """These cards, by their names inside. They have their addresses again at the end.
+
+        Raises `DriverError`.
+        """
+
+
+@runtime_checkable
+class TellsChanges(Protocol):
+    """What a driver may offer beside its contract: the target's own events.
+
+    Without it a watcher looks again and again, and notices a change some seconds later.
+    """
+
+    def changes(self) -> AsyncIterator[GuestChanged | None]:
+        """Guests of any stack that begin or cease to run, as it happens, until it is left.
+
+        First a None: from there on all is told. Raises `DriverError` where the connection is lost.
+        """

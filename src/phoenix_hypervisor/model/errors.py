@@ -88,7 +88,12 @@ class UnknownOutcome(DriverError):
 
 
 class StackBusy(PhoenixError):
-    """Another apply works on this stack; the message says who and since when."""
+    """Another apply works on this stack; the message says who and since when.
+
+    `heals`: it is a step of healing, which is over soon.
+    """
+
+    heals = False
 
 
 class TimedOut(PhoenixError):
@@ -101,3 +106,11 @@ class ConfigureFailed(PhoenixError):
 
 class CheckFailed(PhoenixError):
     """A guest's checks did not pass before their deadline."""
+
+
+class DataUnreadable(PhoenixError):
+    """A file of measurements can't be used."""
+
+
+class NotSent(PhoenixError):
+    """A message could not be handed over to who is to be told."""

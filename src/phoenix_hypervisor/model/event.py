@@ -50,7 +50,8 @@ class Failure:
 class Report:
     """How a run ended. `half_done` names what an interruption left unfinished, `rooted` what was
     done as root on the host, beside the target's API, `found` what runs that were broken off before
-    had left in guests, and what was done about it.
+    had left in guests, and what was done about it. `left_out` names replicas that their proxies
+    lead nothing to, since the run did not get so far as to take them back.
     """
 
     ok: bool
@@ -61,6 +62,7 @@ class Report:
     interrupted: bool = False
     rooted: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The last line of `phoenix --json apply`."""
@@ -77,4 +79,5 @@ class Report:
             "half_done": list(self.half_done),
             "rooted": list(self.rooted),
             "found": list(self.found),
+            "left_out": list(self.left_out),
         }

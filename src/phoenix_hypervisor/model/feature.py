@@ -123,6 +123,10 @@ class Feature(Generic[OptionsT]):
     units: ClassVar[Sequence[str]] = ()
     """The systemd units that it runs, by names or patterns: they end where it is taken out."""
 
+    keeps: ClassVar[str] = ""
+    """What lies in its guest and in no other, such as `its databases`: such a guest has no
+    replicas. Empty: nothing that can't be made again."""
+
     def flaws(self, options: OptionsT, guest: "Guest", desired: "Desired") -> Sequence[Flaw]:
         """All that makes these options impossible among these guests.
 

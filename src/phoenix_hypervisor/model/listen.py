@@ -11,7 +11,8 @@ class Listen:
     """A port that is listened on. `at` leads from the feature's options to the word that says so.
 
     `what` names who takes it, where the feature's name isn't enough. `address` is the only one
-    that it listens on; None: all.
+    that it listens on; None: all. `users_only`: a generated firewall lets in those guests alone
+    that depend on its guest or whose features connect to it, proxies among them.
     """
 
     port: int
@@ -19,6 +20,7 @@ class Listen:
     what: str = ""
     address: str | None = None
     protocol: Literal["tcp", "udp"] = "tcp"
+    users_only: bool = False
 
     def collides(self, other: "Listen") -> bool:
         """Whether the two can't listen at the same time."""

@@ -26,6 +26,7 @@ class SeenGuest:
     `stack` is None for a guest that Phoenix did not make or adopt. `complete` is False where its
     creation broke off. `fingerprint` covers what was configured inside; None: never finished.
     `pending` names fields that wait for a restart. `token` is the driver's own optimistic lock.
+    `paused`: it is stopped in that it stands still.
     """
 
     address: Address
@@ -41,6 +42,7 @@ class SeenGuest:
     place: str | None = None
     pending: tuple[str, ...] = ()
     token: str | None = None
+    paused: bool = False
 
     def snapshot(self, name: str) -> Snapshot | None:
         """The snapshot of that name."""

@@ -12,9 +12,10 @@ from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.observed import Observed, SeenGuest
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.plan import schedule
+from phoenix_hypervisor.plan.decision import Decision
 from phoenix_hypervisor.plan.diff import diff
-from phoenix_hypervisor.plan.guest import Decision
 from phoenix_hypervisor.plan.make import changes_of
+from phoenix_hypervisor.plan.rolling import Proxies
 
 
 @dataclass(slots=True)
@@ -32,12 +33,14 @@ def make(
     fingerprints: Mapping[Address, str | None],
     *,
     configured: bool = False,
+    proxies: Proxies | None = None,
 ) -> Plan:
     """A plan that takes these guests of the files over.
 
     `fingerprints`: what each guest's inside is to be; with `configured` it is taken as being so.
     What the next apply would change is told in the notes; a difference that it could only mend by
-    destroying data is a refusal.
+    destroying data is a refusal. `proxies`, as those of `Options`, lead to a replica again whose
+    inside is taken as being so: a run that broke off may have taken it out of them.
     """
     judged = _Judged()
     for address in sorted(wanted, key=addresses.order):
@@ -50,7 +53,8 @@ def make(
             judged.refusals.append(f"{address}: {reason}")
         else:
             inside = fingerprints.get(address)
-            _judge(judged, guest, seen, driver, inside, configured=configured)
+            led = guest.replica is not None and bool((proxies or {}).get(address))
+            _judge(judged, guest, seen, driver, inside, configured=configured, led=led)
     part = replace(desired, guests={a: desired.guests[a] for a in wanted}, pools={}, bridges={})
     changes = changes_of(judged.decisions, desired, driver)
     return Plan(
@@ -82,6 +86,7 @@ def _judge(
     inside: str | None,
     *,
     configured: bool,
+    led: bool,
 ) -> None:
     address = guest.address
     record = configured and inside is not None and seen.fingerprint != inside
@@ -101,7 +106,8 @@ def _judge(
     if changes:
         judged.notes.append(f"{address}: the next apply changes {_told(changes)}")
     judged.notes += _next(guest, seen, inside, record=record)
-    steps = (*(("adopt",) if seen.stack is None else ()), *(("record",) if record else ()))
+    last = "undrain" if led else "record"
+    steps = (*(("adopt",) if seen.stack is None else ()), *((last,) if record else ()))
     what = "it is nobody's so far" if seen.stack is None else "it is this stack's"
     more = "; its inside is taken as being as the files say" if record else ""
     judged.decisions[address] = Decision(Action.ADOPT, steps, Impact.LIVE, reasons=(what + more,))

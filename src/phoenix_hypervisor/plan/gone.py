@@ -9,8 +9,8 @@ from phoenix_hypervisor.model.change import Action, Impact
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
+from phoenix_hypervisor.plan.decision import Decision
 from phoenix_hypervisor.plan.diff import after
-from phoenix_hypervisor.plan.guest import Decision
 from phoenix_hypervisor.plan.options import Options
 
 

@@ -9,7 +9,7 @@ from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Change, Step
 from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
 
-_NEEDS_DEPENDENCIES = ("start", "configure", "check")
+_NEEDS_DEPENDENCIES = ("drain", "start", "configure", "check")
 """Steps that run software which may need what the guest depends on."""
 
 

@@ -1,33 +1,30 @@
 """Decides what is to be done with one guest: which steps, at what cost, and why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from phoenix_hypervisor.model.change import Action, FieldChange, Impact
 from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest, Json
 from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.observed import Fields, SeenGuest
+from phoenix_hypervisor.plan.decision import Decision
 from phoenix_hypervisor.plan.diff import diff
 from phoenix_hypervisor.plan.graph import clones_of
 from phoenix_hypervisor.plan.options import Options
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What happens to one guest: `steps` are names, in order. No action: nothing."""
-
-    action: Action | None = None
-    steps: tuple[str, ...] = ()
-    impact: Impact = Impact.LIVE
-    fields: tuple[FieldChange, ...] = ()
-    reasons: tuple[str, ...] = ()
-    refusals: tuple[str, ...] = field(default=())
+from phoenix_hypervisor.plan.rolling import in_turn
 
 
 def decide(
     guest: Guest, seen: SeenGuest | None, desired: Desired, driver: Driver, options: Options
 ) -> Decision:
     """The decision for a guest that the files ask for."""
+    found = _decide(guest, seen, desired, driver, options)
+    return in_turn(found, guest, seen, desired, options)
+
+
+def _decide(
+    guest: Guest, seen: SeenGuest | None, desired: Desired, driver: Driver, options: Options
+) -> Decision:
     wanted = driver.project(guest)
     if seen is None:
         return _create(guest, wanted, driver, "it is not there")

@@ -13,9 +13,10 @@ from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
 from phoenix_hypervisor.model.driver import Driver
 from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
-from phoenix_hypervisor.plan import graph, ledger, schedule
+from phoenix_hypervisor.plan import graph, ledger, rolling, schedule
+from phoenix_hypervisor.plan.decision import Decision
 from phoenix_hypervisor.plan.gone import asked_for, left_out
-from phoenix_hypervisor.plan.guest import Decision, decide
+from phoenix_hypervisor.plan.guest import decide
 from phoenix_hypervisor.plan.notes import notes
 from phoenix_hypervisor.plan.options import Options
 
@@ -26,10 +27,14 @@ def make(desired: Desired, observed: Observed, driver: Driver, options: Options)
     part = _part(desired, scope)
     decisions, refusals = _decisions(desired, observed, driver, options, scope)
     gone = left_out(desired, observed, driver, options)
-    changes = changes_of(decisions | gone.deleted, desired, driver)
+    changes = changes_of(decisions | gone.deleted, desired, driver, options.proxies)
     gpus = ledger.make(desired, options.claims).about(scope)
     refusals += [one.text for one in gpus.refusals]
-    told = (*driver.remarks(part), *gone.notes, *notes(part, desired, observed, changes))
+    told = (
+        *driver.remarks(part),
+        *gone.notes,
+        *notes(part, desired, observed, changes, options.proxies),
+    )
     return Plan(
         stack=desired.stack,
         driver=driver.name,
@@ -132,16 +137,24 @@ def _part(desired: Desired, scope: frozenset[Address]) -> Desired:
 
 
 def changes_of(
-    decisions: Mapping[Address, Decision], desired: Desired, driver: Driver
+    decisions: Mapping[Address, Decision],
+    desired: Desired,
+    driver: Driver,
+    proxies: Mapping[Address, tuple[Address, ...]] | None = None,
 ) -> tuple[Change, ...]:
-    """The decisions as changes with their steps, in an order that can be walked."""
+    """The decisions as changes with their steps, in an order that can be walked.
+
+    `proxies`: as those of `Options`.
+    """
     names = {address: decision.steps for address, decision in decisions.items()}
     estimates = {
         ident: driver.estimate(name, desired.guests.get(address))
         for address, steps in names.items()
         for name, ident in zip(steps, graph.step_ids(address, steps), strict=True)
     }
-    steps = graph.order_deletions(graph.link(names, desired, estimates), desired)
+    linked = rolling.ordered(graph.link(names, desired, estimates), decisions, desired)
+    steps = graph.order_deletions(linked, desired)
+    steps = rolling.around_proxies(steps, desired, proxies or {})
     changes = []
     for address, decision in decisions.items():
         if decision.action is None:

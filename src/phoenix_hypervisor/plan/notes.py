@@ -6,17 +6,24 @@ from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Action, Change
 from phoenix_hypervisor.model.desired import Desired, Nic
 from phoenix_hypervisor.model.observed import Observed, SeenGuest
+from phoenix_hypervisor.model.replicas import group
+from phoenix_hypervisor.plan.rolling import Proxies
 
 _Holder = tuple[SeenGuest, frozenset[str]]
 """A guest that keeps an address, and the bridges that it is known to be plugged into."""
 
 
 def notes(
-    part: Desired, desired: Desired, observed: Observed, changes: Sequence[Change]
+    part: Desired,
+    desired: Desired,
+    observed: Observed,
+    changes: Sequence[Change],
+    proxies: Proxies,
 ) -> Iterator[str]:
-    """`part` is what of `desired` is planned."""
+    """`part` is what of `desired` is planned; `proxies` are those of `Options`."""
     yield from _unplugged(part, changes)
     yield from _left_behind(changes)
+    yield from _interrupted(desired, observed, changes, proxies)
     deleted = {change.address for change in changes if change.action is Action.DELETE}
     staying = [
         seen
@@ -51,6 +58,29 @@ def _left_behind(changes: Sequence[Change]) -> Iterator[str]:
                 yield (
                     f"{change.address}: {target} was {one.before}, and what is in that stays "
                     f"there; it will be {one.after}, and nothing is moved"
+                )
+
+
+def _interrupted(
+    desired: Desired, observed: Observed, changes: Sequence[Change], proxies: Proxies
+) -> Iterator[str]:
+    """Replicas that run, and whose proxies don't know of what this plan makes of them."""
+    for change in changes:
+        guest, seen = desired.guests.get(change.address), observed.guests.get(change.address)
+        if guest is None or guest.replica is None or not proxies.get(change.address):
+            continue
+        if seen is None or seen.state != "running" or len(group(guest, desired)) == 1:
+            continue
+        for one in change.fields:
+            if one.path == "name" and one.before == guest.replica.name:
+                yield (
+                    f"{change.address}: {one.before} becomes {guest.name}, and its proxies lead to "
+                    "it alone until they are configured: the service is interrupted once"
+                )
+            if one.path.startswith("network.") and one.path.endswith(".address") and one.before:
+                yield (
+                    f"{change.address}: its address changes, and its proxies ask at the old one "
+                    "until they are configured: the service is interrupted once"
                 )
 
 

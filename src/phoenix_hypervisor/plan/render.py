@@ -123,14 +123,22 @@ def diff(whole: str) -> Iterator[str]:
         yield f"… {len(rest)} more lines ({go} go, {come} come); --json shows them all"
 
 
+def may_restart_services(change: Change) -> bool:
+    """Whether a guest goes on while its inside is made anew, which may begin services again."""
+    served = _configures(change) and change.action in (Action.UPDATE, Action.CONFIGURE)
+    return served and change.impact is Impact.LIVE
+
+
+def _configures(change: Change) -> bool:
+    return any(step.name == "configure" for step in change.steps)
+
+
 def _change(change: Change) -> Iterator[str]:
     colour = _COLOURS[change.action]
     name = f" ({_literal(change.name)})" if change.name else ""
-    configured = any(step.name == "configure" for step in change.steps)
-    inside = change.action is Action.UPDATE and configured
-    served = configured and change.action in (Action.UPDATE, Action.CONFIGURE)
+    inside = change.action is Action.UPDATE and _configures(change)
     cost = _IMPACTS[change.impact]
-    if served and change.impact is Impact.LIVE:
+    if may_restart_services(change):
         cost = "live; its services may restart"
     yield (
         f"  [{colour}]{change.action.symbol} {change.action.value}{' + configure' * inside}[/] "

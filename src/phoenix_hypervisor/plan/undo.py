@@ -12,8 +12,9 @@ from phoenix_hypervisor.model.observed import Observed, SeenGuest
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.model.snapshot import Taken
 from phoenix_hypervisor.plan import schedule
-from phoenix_hypervisor.plan.guest import Decision
+from phoenix_hypervisor.plan.decision import Decision
 from phoenix_hypervisor.plan.make import changes_of
+from phoenix_hypervisor.plan.rolling import Proxies
 
 SNAPSHOT = "snapshot"
 """The field that names the snapshot which is taken (after), deleted (before) or gone back to."""
@@ -78,11 +79,13 @@ def rollback(
     found: Sequence[Taken],
     now: datetime,
     protected: bool = False,
+    proxies: Proxies | None = None,
 ) -> Plan:
     """A plan that brings one guest back to a snapshot, and starts it where it ran or is to run.
 
     One that rests and is to run may be what an earlier rollback that broke off has stopped.
-    `protected`: also one that is. What gets lost is told in the reason and the notes.
+    `protected`: also one that is. What gets lost is told in the reason and the notes. `proxies`,
+    as those of `Options`, lead to a replica again, which a failed run may have taken out of them.
     """
     refused = hindrance(address, desired, observed)
     one = _named(found, name)
@@ -104,6 +107,8 @@ def rollback(
         steps.insert(0, "stop")
     if guest.runs or seen.state == "running":
         steps.append("start")
+        if guest.replica is not None and (proxies or {}).get(address):
+            steps.append("undrain")
     reason = (
         f"back to {name}{_since(one, now)}: its settings go back too, "
         "and what its disks hold since then is lost"

@@ -6,8 +6,8 @@ import functools
 import importlib
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from phoenix_hypervisor.model.check import Check, Outcome, Place
@@ -31,20 +31,30 @@ class No(Exception):
     """The check's answer is no, for this reason. `answered`: something did answer, wrongly."""
 
     def __init__(
-        self, message: str, *, answered: bool = True, latency_ms: float | None = None
+        self,
+        message: str,
+        *,
+        answered: bool = True,
+        latency_ms: float | None = None,
+        numbers: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.answered = answered
         self.latency_ms = latency_ms
+        self.numbers = numbers or {}
 
 
 @dataclass(frozen=True, slots=True)
 class Yes:
-    """What was good, and the latency to show where that is not the time of the whole asking."""
+    """What was good, and the latency to show where that is not the time of the whole asking.
+
+    `numbers` is more that was measured.
+    """
 
     message: str
     latency_ms: float
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 def answered(
@@ -74,13 +84,14 @@ def answered(
                     message = await ask(check, place)
             except No as no:
                 took = _ms(began) if no.latency_ms is None else round(no.latency_ms, 2)
-                return Outcome(False, no.message, took if no.answered else None)
+                return Outcome(False, no.message, took if no.answered else None, no.numbers)
             except (TimeoutError, TimedOut):
                 return Outcome(False, f"no answer within {check.timeout_s:g} s")
             except PhoenixError as error:
                 return Outcome(False, error.message)
             if isinstance(message, Yes):
-                return Outcome(True, message.message, round(message.latency_ms, 2))
+                latency_ms = round(message.latency_ms, 2)
+                return Outcome(True, message.message, latency_ms, message.numbers)
             return Outcome(True, message, _ms(began))
 
         return outcome

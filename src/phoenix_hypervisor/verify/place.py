@@ -72,6 +72,11 @@ class GuestPlace:
         return self._addresses[0]
 
     @property
+    def is_inside(self) -> bool:
+        """Whether a shell is kept open in the guest just now."""
+        return bool(self._idle)
+
+    @property
     def lookup(self) -> Callable[[str], str]:
         """Gives a named secret's value."""
         return self._lookup

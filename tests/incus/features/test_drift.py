@@ -123,7 +123,7 @@ def test_postgresql(bench: Bench, db: str) -> None:
         "postgresql",
         DATABASE,
         f"{psql} -c 'alter database app owner to postgres'; {psql} app -c 'drop owned by app';"
-        f" {psql} -c 'drop role app'; {psql} app -c 'drop extension vector';"
+        f" {psql} -c 'drop role app'; {psql} app -c 'drop extension vector cascade';"
         f" echo 'host all all 0.0.0.0/0 trust' >>{etc}/pg_hba.conf;"
         f" chmod 666 {etc}/conf.d/phoenix.conf;"
         " systemctl disable --now phoenix-postgresql-dump.timer 2>&1",

@@ -96,7 +96,7 @@ def expected(step: Step, change: Change, folder: Desired) -> list[tuple[object, 
     if step.name == "ensure":
         return [("ensure", {**folder.pools, **folder.bridges}[address])]
     if step.name == "stop":
-        return [("stop", address)]
+        return [("stop", address, None)]  # within its usual limit
     guest = folder.guests[address]
     if step.name == "configure":
         wanted = prints(folder)[address]

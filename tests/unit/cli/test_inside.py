@@ -42,7 +42,7 @@ class Guests(Context):
             driver=SimpleNamespace(
                 has_inside=True, observe=observe, console=console, way_in=way_in
             ),
-            resolve=lambda _words: frozenset({address}),
+            one=lambda _word: address,
             hiding=lambda _address: Redactor([SECRET]),
         )
 

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+from unittest.mock import Mock
 
 import pytest
+
+from phoenix_hypervisor.cli import _interrupt
 
 PHOENIX = Path(sys.executable).with_name("phoenix")
 HYPERVISOR = {"hypervisor": {"stack": "interrupted", "pools": {"pool": {"size_gb": 5}}}}
@@ -80,6 +83,31 @@ def test_it_leaves_in_order_and_says_what_is_half_done(
     assert process.returncode == 130, out
     assert "half done: lxc/101: create had begun; the next apply finishes it" in out
     assert "Traceback" not in out
+
+
+@pytest.mark.parametrize(
+    ("number", "pause_s", "again"),
+    [
+        (signal.SIGTERM, 0.001, False),  # `timeout` tells a process, and its group
+        (signal.SIGTERM, 0.5, True),
+        (signal.SIGHUP, 0.001, False),
+        (signal.SIGINT, 0.1, True),  # somebody presses twice
+    ],
+)
+def test_a_signal_that_comes_twice_at_once_is_one_interruption(
+    number: signal.Signals, pause_s: float, monkeypatch: pytest.MonkeyPatch, *, again: bool
+) -> None:
+    said: list[bytes] = []
+    now = 1000.0
+    monkeypatch.setattr("os.write", lambda _, text: said.append(text))
+    monkeypatch.setattr("threading.Timer", Mock())
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    watch = _interrupt._Watch()
+    watch.loop, watch.task = Mock(is_closed=lambda: False), Mock()
+    watch._interrupted(number, None)
+    now += pause_s
+    watch._interrupted(number, None)
+    assert bool(said) is again
 
 
 def test_what_it_was_told_to_ignore_it_ignores(folder: Path) -> None:

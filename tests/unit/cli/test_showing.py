@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from phoenix_hypervisor.app import Health
+from phoenix_hypervisor.app import Health, told
 from phoenix_hypervisor.app.naming import pick
-from phoenix_hypervisor.cli import _health, _progress
+from phoenix_hypervisor.cli import _carry_out, _health, _progress
 from phoenix_hypervisor.cli._context import Context
 from phoenix_hypervisor.cli._progress import _Board, _Left, progress
 from phoenix_hypervisor.cli._text import cell, json_safe, plain
 from phoenix_hypervisor.model.address import Address, lxc, vm
 from phoenix_hypervisor.model.change import Action, Change, Step
 from phoenix_hypervisor.model.errors import Denied, UsageError
-from phoenix_hypervisor.model.event import Event
+from phoenix_hypervisor.model.event import Event, Report
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.plan.forecast import Forecast
 from phoenix_hypervisor.plan.schedule import Hands
@@ -87,14 +87,34 @@ def test_a_long_message_squeezes_no_other_column(width: int) -> None:
 
 def test_a_guest_that_cannot_be_seen_is_neither_absent_nor_healthy() -> None:
     hidden = Health(lxc(101), "web", None, hidden="no privilege")
-    listed: Any = _health.as_json([hidden, Health(lxc(102), "db", None)], real=True)
+    listed: Any = told.health([hidden, Health(lxc(102), "db", None)], real=True)
     assert [(g["state"], g["healthy"]) for g in listed["guests"]] == [
         ("unknown", None),
         ("absent", None),
     ]
+    assert [g["left_out"] for g in listed["guests"]] == [False, False]
     to = context()
     to.out.print(_health.table([hidden], with_checks=True))
     assert "no privilege" in shown(to.out)
+
+
+def test_a_replica_that_is_out_of_its_proxies_is_not_just_healthy() -> None:
+    out = Health(lxc(101), "web-1", None, left_out=True)
+    listed: Any = told.health([out], real=True)
+    assert listed["guests"][0]["left_out"] is True
+    to = context()
+    to.out.print(_health.table([out], with_checks=False))
+    assert "left out" in shown(to.out)
+
+
+def test_an_apply_ends_with_who_is_left_out() -> None:
+    to = context()
+    report = Report(ok=False, summary={}, left_out=("lxc/101 (web-1) is out of its proxies",))
+    _carry_out._tell(to, report, {}, checked=False, real=True)
+    lines = shown(to.err).splitlines()
+    assert lines[0] == "left out: lxc/101 (web-1) is out of its proxies"
+    assert lines[1].startswith("not finished")
+    assert report.as_json()["left_out"] == list(report.left_out)
 
 
 def test_an_id_goes_before_a_name_and_ours_before_others() -> None:

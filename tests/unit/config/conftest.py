@@ -81,4 +81,4 @@ def vocabulary() -> Vocabulary:
         "vllm": Vllm,
     }
     checks: dict[str, type[Check]] = {"http": Http, "command": Command}
-    return Vocabulary(features, checks)
+    return Vocabulary(features, checks, keeps={"postgresql": "its databases"})

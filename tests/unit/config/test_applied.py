@@ -13,7 +13,6 @@ from phoenix_hypervisor.config import models
 from phoenix_hypervisor.config.words.base import Later, Note, Old, Unused
 from phoenix_hypervisor.config.words.hypervisor import HypervisorFile
 from phoenix_hypervisor.config.words.lxc import Container, LxcFile
-from phoenix_hypervisor.config.words.shared import Slo
 from phoenix_hypervisor.config.words.vllm import OldVllm
 from phoenix_hypervisor.config.words.vm import Machine, VmFile
 
@@ -25,6 +24,7 @@ MADE_BY = (
     "folder.py",
     "options.py",
     "reading.py",
+    "replicas.py",
     "stacks.py",
 )
 MARKS = Later | Note | Old | Unused
@@ -76,8 +76,8 @@ def test_words_that_are_only_carried_are_marked() -> None:
     """The desired state holds these too, but no driver and no feature does anything with them."""
     told = {
         name
-        for model in (Container, Machine, Slo)
+        for model in (Container, Machine)
         for name, field in model.model_fields.items()
         if any(isinstance(mark, Later) for mark in field.metadata)
     }
-    assert {"ports", "availability", "portainer_role"} <= told
+    assert {"ports", "portainer_role", "tests"} <= told

@@ -182,6 +182,7 @@ def test_old_words_of_serving(old):
         "timeout_s": 10.0,
         "deadline_s": 50.0,
         "interval_s": 10.0,
+        "every_s": None,
         "command": "/opt/halcyon/bin/check_ca.sh",
     }
 

@@ -8,11 +8,11 @@ import pytest
 from phoenix_hypervisor.config import pct
 from phoenix_hypervisor.config.load import load
 from phoenix_hypervisor.model import address
+from phoenix_hypervisor.model.availability import HighAvailability
 from phoenix_hypervisor.model.desired import (
     CloudUser,
     Desired,
     Gpu,
-    HighAvailability,
     IdMap,
     Image,
     Mount,

@@ -143,13 +143,62 @@ def test_files_without_a_model_server_get_none(tmp_path: Path) -> None:
     assert not any(one.firewall for one in found.guests.values())
 
 
+@pytest.mark.parametrize(
+    ("options", "routes", "expected"),
+    [
+        ({}, [9090], (allow("10.0.0.11", 9090), shut(9090))),
+        (
+            {},
+            [9090, 9093],
+            tuple(one for p in (9090, 9093) for one in (allow("10.0.0.11", p), shut(p))),
+        ),
+        ({}, [], None),
+        ({"open": True}, [9090], None),
+        ({"open": False}, [9090], None),
+    ],
+)
+def test_prometheus_which_asks_for_no_login_is_there_for_its_proxies_alone(
+    tmp_path: Path,
+    options: dict[str, Any],
+    routes: list[int],
+    expected: tuple[FirewallRule, ...] | None,
+) -> None:
+    published = [{"host": f"p{port}.example.com", "port": port} for port in routes]
+    more = {"features": ["monitoring"], "monitoring": options, "routes": published}
+    found = loaded(tmp_path, _102={"routes": []}, _103=more).desired
+    assert found is not None
+    firewall = found.guests[address.lxc(103)].firewall
+    assert firewall == (Firewall(True, expected, "ACCEPT", "ACCEPT") if expected else None)
+
+
+def test_monitoring_tells_all_mistakes_at_their_places(tmp_path: Path) -> None:
+    dhcp = {"network_config": {"name": "eth0", "bridge": "br0", "ip": "dhcp"}}
+    lost = {**dhcp, "features": ["exporters"]}
+    scrape = {"name": "app", "targets": ["10.0.0.7:9000"]}
+    options = {"phoenix": [{"address": {"address_of": "nobody"}}], "scrape": [scrape, scrape]}
+    more = {"features": ["monitoring"], "monitoring": options}
+    found = loaded(tmp_path, _101=lost, _102={**lost, "routes": []}, _103=more)
+    assert [one.pointer for one in found.problems if one.severity == "error"] == [
+        "/lxc_configs/101/network_config/ip",
+        "/lxc_configs/102/network_config/ip",
+        "/lxc_configs/103/monitoring/phoenix/0/address",
+        "/lxc_configs/103/monitoring/scrape/1/name",
+    ]
+
+
+def test_monitoring_has_no_replicas(tmp_path: Path) -> None:
+    more = {"features": ["monitoring"], "replicas": 2, "replica_ids": "110-111"}
+    found = loaded(tmp_path, _103={**more, "replica_ips": "10.0.0.50-10.0.0.51"})
+    assert "monitoring keeps its measurements" in "".join(one.message for one in found.problems)
+
+
 def test_a_proxy_without_an_address_is_an_error_at_its_place(tmp_path: Path) -> None:
     network = {"name": "eth0", "bridge": "br0", "ip": "dhcp"}
     found = loaded(tmp_path, _101={"network_config": network})
     assert found.desired is None
     (problem,) = [one for one in found.problems if one.severity == "error"]
     assert problem.pointer == "/lxc_configs/101/network_config/ip"
-    assert "uses the model server of chat" in problem.message
+    assert "uses a server of chat" in problem.message
 
 
 @pytest.mark.parametrize(

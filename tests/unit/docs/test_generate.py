@@ -60,7 +60,12 @@ def test_a_group_comes_before_its_own_commands() -> None:
     below, above = typer.Typer(), typer.Typer()
 
     @below.command("set")
-    def set_(name: str, force: bool = typer.Option(False, help="Even | so.")) -> None:
+    def set_(
+        name: str,
+        force: bool = typer.Option(False, help="Even | so."),
+        wait: float = typer.Option(1.0, metavar="HOURS"),
+        pause: float = 1.0,
+    ) -> None:
         """Sets it."""
 
     @below.command("get", hidden=True)
@@ -74,6 +79,8 @@ def test_a_group_comes_before_its_own_commands() -> None:
     table = options(found["secrets", "set"])
     assert "| `NAME` |  |  |" in table
     assert "Even \\| so. |" in table
+    assert "`--wait HOURS`" in table
+    assert "`--pause SECONDS`" in table
 
 
 def test_documents_are_the_same_at_every_run() -> None:

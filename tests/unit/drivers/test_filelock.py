@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from phoenix_hypervisor.drivers import filelock
-from phoenix_hypervisor.model.driver import BrokenOff, Run
+from phoenix_hypervisor.model.driver import HEALS, BrokenOff, Run
 from phoenix_hypervisor.model.errors import PhoenixError, StackBusy
 
 RUN = Run(id="1", who="ada", command="phoenix apply")
@@ -38,6 +38,15 @@ async def test_the_second_is_told_who_and_since_when(environ: dict[str, str]) ->
         caught.value.message,
     )
     assert caught.value.hint
+
+
+async def test_a_step_of_healing_is_told_as_one(environ: dict[str, str]) -> None:
+    heals = Run(id="1", who="root", command=HEALS)
+    async with filelock.hold("incus phoenix", "shop", heals, environ=environ):
+        with pytest.raises(StackBusy, match=r"^healing works on stack shop: `phoenix") as caught:
+            async with filelock.hold("incus phoenix", "shop", RUN, environ=environ):
+                pytest.fail("two hold one stack")
+    assert caught.value.heals
 
 
 async def test_stacks_and_worlds_are_apart(environ: dict[str, str]) -> None:

@@ -31,6 +31,7 @@ from phoenix_hypervisor.model.desired import Guest, PciDevice, Volume
 from phoenix_hypervisor.model.errors import ConfigureFailed
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.model.serving import Engine, ServedModel
+from phoenix_hypervisor.verify.checks.http import Http
 from phoenix_hypervisor.verify.checks.llm import Llm
 
 FEATURE = Llamacpp()
@@ -261,9 +262,12 @@ class TestFeature:
 
     @pytest.mark.parametrize("kind", ["chat", "embedding", "rerank"])
     @pytest.mark.parametrize("slo", [None, Slo(latency_p95_ms=900)])
-    def test_its_check_is_one(self, kind: str, slo: Slo | None) -> None:
+    def test_its_model_answers_and_so_does_it_itself(self, kind: str, slo: Slo | None) -> None:
         words = options(kind=kind, api_key={"secret": "K"}, host="10.0.0.1", start_s=900)
-        [spec] = FEATURE.checks(words, guest(1, "llm", slo=slo))
+        well, spec = FEATURE.checks(words, guest(1, "llm", slo=slo))
+        health = Http.model_validate(well["http"])
+        assert (health.path, health.port, health.address) == ("/health", 8080, "10.0.0.1")
+        assert (health.source, health.deadline_s) == ("inside", 900)
         check = Llm.model_validate(spec["llm"])
         assert (check.serves, check.port, check.address) == (kind, 8080, "10.0.0.1")
         assert check.api_key == Secret(name="K")

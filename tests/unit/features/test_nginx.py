@@ -12,16 +12,11 @@ from pydantic import ValidationError
 from tests.unit.features.guests import desired, guest
 
 from phoenix_hypervisor.features._nginx_conf import Server, render
+from phoenix_hypervisor.features._nginx_deploy import password_line
 from phoenix_hypervisor.features._nginx_guard import revealed
+from phoenix_hypervisor.features._nginx_reload import ACCEPT
 from phoenix_hypervisor.features._nginx_routes import Proxied, proxied, quote
-from phoenix_hypervisor.features.nginx import (
-    ACCEPT,
-    Nginx,
-    NginxOptions,
-    Revealed,
-    _render,
-    password_line,
-)
+from phoenix_hypervisor.features.nginx import Nginx, NginxOptions, Revealed, _render
 from phoenix_hypervisor.model.desired import FeatureUse, Route, RouteAuth
 from phoenix_hypervisor.model.errors import ConfigError, ConfigureFailed
 from phoenix_hypervisor.model.feature import Inside

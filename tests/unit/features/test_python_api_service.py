@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.unit.features.guests import desired, guest
@@ -45,6 +45,7 @@ def test_the_unit_runs_the_release_closed_in() -> None:
     assert "ListenStream=8000\n" in socket_unit(SERVICE)
 
 
+@settings(deadline=None)  # each starts a shell
 @given(
     st.dictionaries(
         st.from_regex(r"[A-Z]{1,8}", fullmatch=True),

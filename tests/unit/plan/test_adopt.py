@@ -7,6 +7,7 @@ import pytest
 from tests.unit.plan.worlds import INCUS, NEW, desired, guest, observed, plain, prints, seen
 
 from phoenix_hypervisor.model.address import lxc
+from phoenix_hypervisor.model.availability import Replica
 from phoenix_hypervisor.model.change import Action, Impact
 from phoenix_hypervisor.model.desired import Volume
 from phoenix_hypervisor.model.observed import Observed, SeenGuest
@@ -44,6 +45,23 @@ def test_features_run_unless_their_guest_is_taken_as_configured() -> None:
     assert [step.id for step in made.changes[0].steps] == ["lxc/101:adopt", "lxc/101:record"]
     assert made.changes[0].steps[1].after == ("lxc/101:adopt",)
     assert made.notes == ()
+
+
+def test_a_replica_that_is_taken_as_configured_is_led_to_again() -> None:
+    """A run that broke off may have left it out of its proxies."""
+    one, two = (guest(100 + n, replica=Replica(lxc(101), "web", n)) for n in (1, 2))
+    folder = desired(one, two)
+    made = make(
+        folder,
+        observed(folder, seen(one, fingerprint=None), seen(two, fingerprint=None)),
+        INCUS,
+        frozenset({lxc(101), lxc(102)}),
+        prints(folder),
+        configured=True,
+        proxies={lxc(101): (lxc(100),)},
+    )
+    steps = [[step.name for step in change.steps] for change in made.changes]
+    assert steps == [["undrain"], ["record"]]
 
 
 def test_one_of_this_stack_is_only_recorded_where_its_inside_is_not_known() -> None:

@@ -33,7 +33,8 @@ from phoenix_hypervisor.model.desired import (
     Volume,
 )
 from phoenix_hypervisor.model.observed import SeenGuest, Snapshot
-from phoenix_hypervisor.plan.guest import Decision, decide
+from phoenix_hypervisor.plan.decision import Decision
+from phoenix_hypervisor.plan.guest import decide
 from phoenix_hypervisor.plan.options import Options
 
 LIVE, RESTART, DESTRUCTIVE = Impact.LIVE, Impact.RESTART, Impact.DESTRUCTIVE

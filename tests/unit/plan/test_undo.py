@@ -8,6 +8,7 @@ import pytest
 from tests.unit.plan.worlds import INCUS, NEW, OLD, STACK, complete, desired, guest, template
 
 from phoenix_hypervisor.model.address import Address, lxc
+from phoenix_hypervisor.model.availability import Replica
 from phoenix_hypervisor.model.change import Action, Impact
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.observed import Observed
@@ -29,11 +30,9 @@ def back(
     folder: Desired = FOLDER,
     world: Observed = WORLD,
     address: Address = WEB,
-    protected: bool = False,
+    **more: Any,
 ) -> Plan:
-    return undo.rollback(
-        folder, world, INCUS, address, name="one", found=found, now=NOW, protected=protected
-    )
+    return undo.rollback(folder, world, INCUS, address, name="one", found=found, now=NOW, **more)
 
 
 def seen(world: Observed = WORLD, **words: Any) -> Observed:
@@ -51,6 +50,18 @@ def test_a_rollback_stops_goes_back_and_starts_again() -> None:
     )
     assert (plan.refusals, plan.notes) == ((), ())
     assert "1 to roll back" in text(plan)
+
+
+def test_a_replica_is_led_to_again() -> None:
+    """A run that failed may have left it out of its proxies, and its mark comes back."""
+    one = replace(guest(101), replica=Replica(WEB, "web", 1))
+    folder = desired(one, replace(guest(102), replica=Replica(WEB, "web", 2)))
+    world = complete(folder)
+    proxies = {WEB: (lxc(100),)}
+    (change,) = back(ONE, folder=folder, world=world, proxies=proxies).changes
+    assert [step.name for step in change.steps] == ["stop", "rollback", "start", "undrain"]
+    for plan in (back(ONE, folder=folder, world=world), back(ONE, proxies=proxies)):
+        assert [step.name for step in plan.changes[0].steps] == ["stop", "rollback", "start"]
 
 
 def test_one_that_rests_is_started_if_it_is_to_run() -> None:

@@ -43,6 +43,23 @@ async def test_a_good_answer(asked) -> None:
     assert {one["model"] for one in server.asked} == {"small"}
 
 
+async def test_what_was_measured_is_told_also_where_it_is_too_slow(asked) -> None:
+    async with serving(LlmServer(first_s=(0.005,))) as port:
+        good = await asked(port=port, concurrency=[1], samples=1)
+        slow = await asked(port=port, concurrency=[1], samples=1, total_p95_ms=1)
+        vector = await asked(port=port, kind="embedding", model="e")
+        wrong = await asked(port=port, contains="nowhere")
+    for outcome in (good, slow):
+        assert set(outcome.numbers) == {"first_token_ms", "total_ms", "tokens_per_s"}
+        assert 0 < outcome.numbers["first_token_ms"] <= outcome.numbers["total_ms"]
+        assert outcome.numbers["total_ms"] == outcome.latency_ms
+    assert (good.ok, slow.ok) == (True, False)
+    tokens = good.numbers["tokens_per_s"] * good.numbers["total_ms"] / 1000
+    assert tokens == pytest.approx(6, rel=0.01)
+    assert "first_token_ms" not in vector.numbers
+    assert wrong.numbers == {}
+
+
 async def test_an_embedding_and_a_ranking(asked) -> None:
     async with serving(LlmServer()) as port:
         good = await asked(port=port, kind="embedding", dimensions=4, model="e")

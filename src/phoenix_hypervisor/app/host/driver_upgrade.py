@@ -18,7 +18,7 @@ from phoenix_hypervisor.model.driver import Driver, Tell
 from phoenix_hypervisor.model.errors import PhoenixError
 from phoenix_hypervisor.model.observed import SeenGuest
 from phoenix_hypervisor.model.plan import Plan
-from phoenix_hypervisor.plan.guest import Decision
+from phoenix_hypervisor.plan.decision import Decision
 from phoenix_hypervisor.plan.make import changes_of
 from phoenix_hypervisor.plan.options import Options
 

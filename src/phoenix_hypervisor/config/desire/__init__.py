@@ -6,6 +6,7 @@ import unicodedata
 from phoenix_hypervisor.config.desire.guests import guests
 from phoenix_hypervisor.config.desire.host import host, target
 from phoenix_hypervisor.config.desire.resources import bridges, pools
+from phoenix_hypervisor.config.desire.watch import watch
 from phoenix_hypervisor.config.folder import Folder
 from phoenix_hypervisor.model.desired import Desired
 
@@ -21,6 +22,7 @@ def desire(folder: Folder) -> Desired:
         guests=wanted,
         pools=pools(folder, wanted.values()),
         bridges=bridges(folder, wanted.values()),
+        watch=watch(folder),
     )
 
 

@@ -1,4 +1,7 @@
-"""Firewalls that follow from routes: a model server is reached only by those who are to use it.
+"""Firewalls that follow from routes: a server is reached only by those who are to use it.
+
+Which servers: those for models, and what is open only since a route leads there, with no login
+of its own.
 
 Who may: proxies that publish it, guests that depend on its guest, guests whose features connect to
 it, and its guest itself. The guest's own rules come first, so they decide where they say something
@@ -17,7 +20,7 @@ MARK = "phoenix: from routes"
 """The comment of the rules that are made here."""
 
 Ports = Mapping[Address, Iterable[int]]
-"""Ports of model servers by their guest."""
+"""Ports of such servers by their guest."""
 Reached = Mapping[Address, Iterable[tuple[Address, int | None]]]
 """By a guest: the guests and ports that its features connect to; None: any of the guest's."""
 
@@ -39,7 +42,7 @@ class Guarded:
 
 
 def guarded(desired: Desired, ports: Ports, reached: Reached) -> Guarded:
-    """Adds the rules to the firewalls of all guests with model servers."""
+    """Adds the rules to the firewalls of all guests with such servers."""
     found = Guarded(desired)
     guests = dict(desired.guests)
     for address, open_ports in ports.items():

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 
 from phoenix_hypervisor.config import lookup, pct
 from phoenix_hypervisor.config.desire import machines
+from phoenix_hypervisor.config.desire.healing import heal
+from phoenix_hypervisor.config.desire.replicas import replicas
 from phoenix_hypervisor.config.desire.serving import checks, routes, slo
 from phoenix_hypervisor.config.folder import AnyEntry, Folder
 from phoenix_hypervisor.config.networks import bridge_of
 from phoenix_hypervisor.config.raw import read_line
+from phoenix_hypervisor.config.replicas import named
 from phoenix_hypervisor.config.sizes import Sizes
 from phoenix_hypervisor.config.words.lxc import Container
 from phoenix_hypervisor.config.words.network import NetworkConfig
@@ -16,13 +19,13 @@ from phoenix_hypervisor.config.words.shared import HighAvailability as HaWords
 from phoenix_hypervisor.config.words.vm import Machine
 from phoenix_hypervisor.model import address
 from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.availability import HighAvailability
 from phoenix_hypervisor.model.desired import (
     Boot,
     CloneOf,
     Firewall,
     FirewallRule,
     Guest,
-    HighAvailability,
     IdMap,
     Image,
     Mount,
@@ -35,9 +38,13 @@ _NESTING_KEYS = ("lxc.apparmor.allow_nesting",)
 
 
 def guests(folder: Folder) -> Mapping[Address, Guest]:
-    """All guests, in the order of the files."""
+    """All guests, in the order of the files, replicas beside their first one."""
     sizes = Sizes(folder)
-    return {entry.address: _guest(folder, entry, sizes) for entry in folder.guests}
+    return {
+        guest.address: guest
+        for entry in folder.guests
+        for guest in replicas(entry, _guest(folder, entry, sizes))
+    }
 
 
 def _guest(folder: Folder, entry: AnyEntry, sizes: Sizes) -> Guest:
@@ -78,7 +85,8 @@ def _guest(folder: Folder, entry: AnyEntry, sizes: Sizes) -> Guest:
         routes=routes(folder, entry),
         ports=tuple(container.ports) if container else (),
         checks=checks(folder, entry),
-        slo=slo(entry),
+        slo=slo(folder, entry),
+        heal=heal(words),
         protected=words.protected,
         description=words.description or "",
         ha=None if words.ha is None else _ha(words.ha),
@@ -197,8 +205,8 @@ def _nesting(folder: Folder, words: Container) -> bool:
 
 
 def _dependencies(folder: Folder, entry: AnyEntry) -> tuple[Address, ...]:
-    found = (folder.guest(wanted) for wanted in entry.words.dependencies)
-    return tuple(dict.fromkeys(guest.address for guest in found if guest is not None))
+    """Who depends on a guest with replicas waits for all of them."""
+    return named(folder, entry.words.dependencies)
 
 
 def _script(folder: Folder, words: Container) -> Script | None:

@@ -40,7 +40,8 @@ def _route(folder: Folder, entry: AnyEntry, words: RouteWords) -> Route:
         llm = _llm(folder, entry, words.llm, words.port)
         path = words.path if "path" in words.model_fields_set else "/v1"
     auth = _auth(words.auth)
-    return Route(words.host, path, words.port, auth, _rate(words.rate_limit, auth), llm)
+    rate = _rate(words.rate_limit, auth)
+    return Route(words.host, path, words.port, auth, rate, llm, words.timeout_s)
 
 
 def _llm(folder: Folder, entry: AnyEntry, words: LlmWords, port: int | None) -> LlmRoute:
@@ -94,7 +95,11 @@ def checks(folder: Folder, entry: AnyEntry) -> tuple[Check, ...]:
     return tuple(found)
 
 
-def slo(entry: AnyEntry) -> Slo | None:
-    """What the guest promises."""
-    words = entry.words.slo
-    return None if words is None else Slo(words.availability, words.latency_p95_ms)
+def slo(folder: Folder, entry: AnyEntry) -> Slo | None:
+    """What the guest promises: word by word its own, else what all guests promise."""
+    said = [words for words in (entry.words.slo, folder.host.watch.slo) if words is not None]
+    if not said:
+        return None
+    availability = next((one.availability for one in said if one.availability is not None), None)
+    latency = next((one.latency_p95_ms for one in said if one.latency_p95_ms is not None), None)
+    return Slo(availability, latency)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from phoenix_hypervisor.config.folder import AnyEntry, Folder
+from phoenix_hypervisor.config.replicas import addresses
 from phoenix_hypervisor.config.sizes import Sizes
 from phoenix_hypervisor.model.problem import Problem
 
@@ -29,7 +30,7 @@ def _cores(folder: Folder, sizes: Sizes, most: int) -> Iterator[Problem]:
 
 def _memory(folder: Folder, sizes: Sizes, most: int) -> Iterator[Problem]:
     def memory(guest: AnyEntry) -> int:
-        return sizes.of(guest).memory_mb
+        return sizes.of(guest).memory_mb * len(addresses(guest))
 
     over, total = _beyond(folder.machines, memory, most)
     if over is not None:
@@ -46,9 +47,8 @@ def _memory(folder: Folder, sizes: Sizes, most: int) -> Iterator[Problem]:
 
 def _storage(folder: Folder, sizes: Sizes, most: int) -> Iterator[Problem]:
     def disks(guest: AnyEntry) -> int:
-        return (sizes.of(guest).disk_gb or 0) + sum(
-            volume.size_gb or 0 for volume in sizes.volumes(guest)
-        )
+        volumes = sum(volume.size_gb or 0 for volume in sizes.volumes(guest))
+        return ((sizes.of(guest).disk_gb or 0) + volumes) * len(addresses(guest))
 
     over, total = _beyond(folder.guests, disks, most)
     if over is not None:

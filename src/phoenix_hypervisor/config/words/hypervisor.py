@@ -39,6 +39,7 @@ from phoenix_hypervisor.config.words.values import (
     TimeZone,
     Url,
 )
+from phoenix_hypervisor.config.words.watching import Watch
 from phoenix_hypervisor.model.secret import Secret
 
 
@@ -233,6 +234,7 @@ class HypervisorFile(Words):
         default_factory=SharedVolumes, description="Folders of the host that guests mount."
     )
     backups: Backups = Field(default_factory=Backups, description="Backups of guests.")
+    watch: Watch = Field(default_factory=Watch, description="How the stack is watched.")
     firewall: HostFirewall | None = Field(None, description="The host's packet filter.")
     dns_server: DnsServer = Field(
         default_factory=DnsServer, description="A DNS server on the host."

@@ -155,6 +155,14 @@ class Route(Words):
         "that a request names: true, or an object. It needs no `port`.",
     )
     port: Port | None = Field(None, validate_default=True, description="The port in the guest.")
+    timeout_s: int | None = Field(
+        None,
+        ge=1,
+        le=86_400,
+        description="How long an answer may be silent, in seconds; then another replica is asked, "
+        "if there is one and the request may be repeated. Where missing: 60 with `replicas`, else "
+        "as for all routes.",
+    )
     auth: RouteAuth | None = Field(None, description="Who may use it; everybody where missing.")
     rate_limit: RateLimit | None = Field(
         None,
@@ -180,6 +188,8 @@ class Route(Words):
             )
         if self.llm is None:
             return self
+        if self.timeout_s is not None:
+            raise wrong("the word of an `llm` route is `llm.timeout_s`", "write it there")
         if (self.port is None) != (not self.llm.models):
             raise wrong(
                 "an `llm` route has a `port` together with `llm.models`, or neither",

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from phoenix_hypervisor.config.words.base import Later, Old, Words
+from phoenix_hypervisor.config.words.healing import HealWord
+from phoenix_hypervisor.config.words.replicas import MOST_REPLICAS, IdRange, IpRange
 from phoenix_hypervisor.config.words.routes import Route
 from phoenix_hypervisor.config.words.values import (
     AbsolutePath,
@@ -116,8 +118,11 @@ class TraefikService(Words):
 class Slo(Words):
     """What a guest promises."""
 
-    availability: Annotated[float | None, Later()] = Field(
-        None, gt=0, le=100, description="In percent of the time."
+    availability: float | None = Field(
+        None,
+        gt=0,
+        le=100,
+        description="In percent of the time, such as 99.9: `phoenix slo` tells how it is kept.",
     )
     latency_p95_ms: float | None = Field(
         None,
@@ -204,7 +209,27 @@ class GuestWords(Words):
         default_factory=list,
         description='Questions that prove that it serves, such as `{"http": {"port": 80}}`.',
     )
+    replicas: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_REPLICAS,
+        description="So many equal guests are made of it, named `name-1`, `name-2` and so on; its "
+        "routes lead to all of them. Only for guests that keep no data.",
+    )
+    replica_ids: IdRange | None = Field(
+        None, description="Ids for the second replica and the following, such as `950-959`."
+    )
+    replica_ips: IpRange | None = Field(
+        None,
+        description="Addresses for the second replica and the following, such as "
+        "`10.0.0.50-10.0.0.59`.",
+    )
     slo: Slo | None = Field(None, description="What it promises.")
+    heal: HealWord = Field(
+        None,
+        description="What `phoenix watch` does by itself when it is down: an object, `true` (the "
+        "same as leaving it out) or `false` for nothing.",
+    )
     protected: bool = Field(False, description="It is never deleted, whatever is asked.")
     template_snapshot_name: SnapshotName | None = Field(
         None, description="A snapshot of this name is taken when it is complete; clones use it."

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from phoenix_hypervisor.config.ip import ip_address, ip_interface
+from phoenix_hypervisor.config.ip import ip_address, ip_interface, not_for_guests
 from phoenix_hypervisor.config.words.base import without_comments, wrong
 from phoenix_hypervisor.model import route
 
@@ -215,12 +215,8 @@ def _cidr(text: str) -> str:
     if not slash:
         hint = f"write the size of its subnet too, such as {address}/24"
         raise wrong(f"`{text}` has no prefix length", hint)
-    network = interface.network
-    if network.max_prefixlen - network.prefixlen > 1:  # /31 has no such addresses (RFC 3021)
-        if int(interface) == int(network.network_address):
-            raise wrong(f"`{text}` is the name of its whole subnet", "choose an address inside it")
-        if interface.version == 4 and int(interface) == int(network.broadcast_address):  # noqa: PLR2004
-            raise wrong(f"`{text}` is the broadcast address of its subnet", "choose another one")
+    if why := not_for_guests(interface.ip, interface.network):
+        raise wrong(f"`{text}` is {why}", "choose another address inside it")
     return str(interface)
 
 

@@ -45,6 +45,7 @@ _BUSY_MARKS = (
     "already running a",
     "in progress",
 )
+_FULL_MARKS = ("disk quota exceeded", "no space left on device")
 
 Answer = dict[str, Any]
 
@@ -312,6 +313,8 @@ class Client:
             raise self._unreachable(error) from error
         except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
             why = str(error) or f"nothing came within {REQUEST_S:.0f} s"
+            if isinstance(error, json.JSONDecodeError):
+                why = "its answer broke off, or is none of Incus's"
             if method == "GET":
                 raise Retryable(f"Incus did not answer {path}: {why}") from error
             raise UnknownOutcome(
@@ -359,4 +362,10 @@ def _translate(text: str, code: int) -> DriverError:
         return NotFound(text)
     if "already exists" in text or "UNIQUE constraint" in text or "already in use" in text:
         return Conflict(text)
+    if any(mark in text for mark in _FULL_MARKS):
+        return DriverError(
+            text,
+            hint="a disk is full, mostly the guest's own: `phoenix exec GUEST -- df -h` shows it; "
+            "delete there what is not needed",
+        )
     return DriverError(text)

@@ -1,7 +1,7 @@
 """The driver's face: `model.driver.Driver`, each method handed to the part that knows it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Self
@@ -9,6 +9,7 @@ from typing import Self
 from phoenix_hypervisor.drivers import fields as words
 from phoenix_hypervisor.drivers import filelock, shell_node
 from phoenix_hypervisor.drivers.incus import (
+    events,
     images,
     instance,
     inventory,
@@ -34,6 +35,7 @@ from phoenix_hypervisor.model.inventory import Inventory
 from phoenix_hypervisor.model.node import Node
 from phoenix_hypervisor.model.observed import Fields, Observed, SeenGuest
 from phoenix_hypervisor.model.snapshot import Taken
+from phoenix_hypervisor.model.watching import GuestChanged
 
 _DEFAULT_POOL = "phoenix"
 _ESTIMATES = {
@@ -199,9 +201,13 @@ class IncusDriver:
         """Starts it and waits until it can be worked in."""
         await self._guests.start(guest, tell)
 
-    async def stop(self, address: Address, tell: Tell) -> None:
+    async def stop(self, address: Address, tell: Tell, *, limit_s: float | None = None) -> None:
         """Shuts it down."""
-        await self._guests.stop(address, tell)
+        await self._guests.stop(address, tell, limit_s)
+
+    async def plug_again(self, guest: Guest, cards: Sequence[str], tell: Tell) -> None:
+        """Takes network cards off a running guest and puts them on again."""
+        await self._guests.plug_again(guest, cards, tell)
 
     async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool = False) -> None:
         """Removes it with its own volumes."""
@@ -256,3 +262,7 @@ class IncusDriver:
         """The console's log, which holds what the init system printed."""
         text = await self._client.raw_text(at("instances", names.instance(address), "console"))
         return "\n".join(text.splitlines()[-lines:])
+
+    def changes(self) -> AsyncIterator[GuestChanged | None]:
+        """The project's events, as the daemon sends them."""
+        return events.changes(self._client)

@@ -25,6 +25,11 @@ from phoenix_hypervisor.model.errors import Conflict, DriverError, Locked, NotFo
 _KEPT = ("volatile.", "image.", names.HANDOVER)
 _STOP_LIMIT_S = 90  # databases take their time
 _HARD_STOP_LIMIT_S = 30
+_PLUG_LIMIT_S = 15.0
+_TRIES = 3
+_OWN_ADDRESS = ".hwaddr"
+"""A card that comes on again under another one is not found for a while: neighbours remember."""
+_AGAIN_S = 0.5
 _START_LIMIT_S = 60
 
 
@@ -95,17 +100,50 @@ class Guests:
             await self._set_state(guest.address, "start", _START_LIMIT_S)
         await self._inside.ready(guest, tell)
 
-    async def stop(self, address: Address, tell: Tell) -> None:
-        """Shuts down; a guest that has not stopped after a minute and a half, hard."""
+    async def stop(self, address: Address, tell: Tell, limit_s: float | None = None) -> None:
+        """Shuts down; a guest that has not stopped in time, hard."""
         current, _ = await self._read(address)
         if current["status"] == "Stopped":
             return
         tell("stopping")
         try:
-            await self._set_state(address, "stop", _STOP_LIMIT_S)
+            await self._set_state(address, "stop", round(limit_s or _STOP_LIMIT_S))
         except OutOfTime:
             tell("stopping hard")
             await self._set_state(address, "stop", _HARD_STOP_LIMIT_S, force=True)
+
+    async def plug_again(self, guest: Guest, cards: Sequence[str], tell: Tell) -> None:
+        """Takes network cards off a running guest and puts them on again."""
+        tell("taking off and putting on " + ", ".join(cards))
+        off = {names.nic_device(card) for card in cards}
+        bridges = await self._bridges()
+        made = instance.devices(guest, self._volumes.default_pool, bridges)
+        # Nobody who breaks off comes between the two; one who is killed there has left none.
+        await asyncio.shield(
+            self._swap(guest, off, {name: made[name] for name in off & made.keys()})
+        )
+        await self._inside.ready(guest, tell, _PLUG_LIMIT_S)
+
+    async def _swap(self, guest: Guest, off: set[str], made: instance.Devices) -> None:
+        current, etag = await self._read(guest.address)
+        devices: instance.Devices = current["devices"]
+        on = dict(made) | {name: devices[name] for name in off & devices.keys()}
+        left = {name: words for name, words in devices.items() if name not in off}
+        kept = {k: v for k, v in current["config"].items() if k.endswith(_OWN_ADDRESS)}
+        path = _path(guest.address)
+        if left != devices:
+            await self._client.send("PUT", path, {**current, "devices": left}, etag=etag)
+        for tries in range(_TRIES, 0, -1):
+            now, etag = await self._read(guest.address)
+            body = {**now, "config": now["config"] | kept, "devices": now["devices"] | on}
+            try:
+                await self._client.send("PUT", path, body, etag=etag)
+            except DriverError:
+                if tries == 1:
+                    raise
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                return
 
     async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool) -> None:
         """Removes the instance and, unless they are kept, the volumes that were made for it."""

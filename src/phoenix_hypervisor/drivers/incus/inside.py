@@ -101,21 +101,21 @@ class Inside:
         """Makes a running guest take in what `write_network` wrote."""
         await self.run(address, _RELOAD, "loading network and firewall failed", 60)
 
-    async def ready(self, guest: Guest, tell: Tell) -> None:
+    async def ready(self, guest: Guest, tell: Tell, limit_s: float = READY_LIMIT_S) -> None:
         """Waits until the init system is up and the addresses are there. Raises `TimedOut`."""
         tell("waiting for the init system")
         await self.run(guest.address, _READY, "the init system was not ready", READY_LIMIT_S)
         wanted = {n.address.partition("/")[0] for n in guest.nics if n.address}
         needs_any = bool(wanted)
         wanted.discard("dhcp")
-        for _ in range(int(READY_LIMIT_S / _POLL_S)):
+        for _ in range(int(limit_s / _POLL_S)):
             found = await self.ip_addresses(guest.address)
             if wanted <= set(found) and (found or not needs_any):
                 return
             tell("waiting for its address")
             await asyncio.sleep(_POLL_S)
         missing = ", ".join(sorted(wanted)) or "from DHCP"
-        error = TimedOut(f"{guest.address} has no address {missing} after {READY_LIMIT_S} s")
+        error = TimedOut(f"{guest.address} has no address {missing} after {limit_s:.0f} s")
         error.detail = await self.run(guest.address, _WHY_NO_ADDRESS, "networkctl failed", 20)
         raise error
 

@@ -54,7 +54,7 @@ def guest(
     return SeenGuest(
         address=address,
         name=keys.get(names.NAME, one["name"]),
-        state="running" if one["status"] in ("Running", "Ready") else "stopped",
+        state="running" if one["status"] in ("Running", "Ready", "Thawed") else "stopped",
         stack=keys.get(names.STACK),
         complete=keys.get(names.STATE) == names.COMPLETE or (whole and names.STACK not in keys),
         fields=instance.fields(one, sizes) if whole else instance.places(one),
@@ -66,6 +66,7 @@ def guest(
         addresses=tuple(ip_addresses(one.get("state") or {})),
         protected=keys.get(names.PROTECTED) == "true",
         place=one.get("location"),
+        paused=one["status"] in ("Frozen", "Freezing"),
     )
 
 

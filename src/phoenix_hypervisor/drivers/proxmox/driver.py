@@ -14,6 +14,7 @@ from phoenix_hypervisor.drivers.proxmox import (
     look,
     nodelock,
     problems,
+    stopping,
 )
 from phoenix_hypervisor.drivers.proxmox.api.client import Api
 from phoenix_hypervisor.drivers.proxmox.backups import Backups
@@ -212,9 +213,14 @@ class ProxmoxDriver:
         now = await self._guests.start(guest.address, tell)
         await self._inside.ready(guest, now, tell)
 
-    async def stop(self, address: Address, tell: Tell) -> None:
+    async def stop(self, address: Address, tell: Tell, *, limit_s: float | None = None) -> None:
         """Shuts down; after a time limit, hard."""
-        await self._guests.stop(address, tell)
+        await self._guests.stop(address, tell, limit_s)
+
+    async def who_stopped(self, address: Address) -> str | None:
+        """As the node's tasks tell."""
+        now = await self._changing.own(address)
+        return await stopping.who_stopped(self._api, now, self._view.permissions)
 
     async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool = False) -> None:
         """Removes it with its volumes, which PVE destroys with their guest.

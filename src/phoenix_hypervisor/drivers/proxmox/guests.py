@@ -56,7 +56,7 @@ class Guests:
             await self._until(now, running=True)
         return now
 
-    async def stop(self, address: Address, tell: Tell) -> None:
+    async def stop(self, address: Address, tell: Tell, limit_s: float | None = None) -> None:
         """Shuts down; a guest that has not stopped in time, hard."""
         now = await self.changing.own(address)
         if not await self.runs(now):
@@ -64,7 +64,7 @@ class Guests:
         tell("shutting down")
         where = url(now.node, address, "status", "shutdown")
         try:
-            await self.api.run("POST", where, tell, _STOP_S, timeout=_SHUTDOWN_S)
+            await self.api.run("POST", where, tell, _STOP_S, timeout=round(limit_s or _SHUTDOWN_S))
             await self._until(now, running=False)
         except (DriverError, TimedOut) as error:
             if not await self.runs(now):

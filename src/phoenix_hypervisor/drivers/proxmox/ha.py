@@ -10,7 +10,8 @@ from typing import Any
 from phoenix_hypervisor.drivers.proxmox.api.client import Api, path
 from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.desired import HighAvailability, Json
+from phoenix_hypervisor.model.availability import HighAvailability
+from phoenix_hypervisor.model.desired import Json
 from phoenix_hypervisor.model.errors import NotFound, Unsupported
 
 _KIND = {"lxc": "ct", "vm": "vm"}

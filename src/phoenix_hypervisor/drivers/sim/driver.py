@@ -182,7 +182,7 @@ class SimDriver:
                 kept.state = "running"
                 kept.addresses = given_addresses(world, guest.address)
 
-    async def stop(self, address: Address, tell: Tell) -> None:
+    async def stop(self, address: Address, tell: Tell, *, limit_s: float | None = None) -> None:
         """Writes down that it rests."""
         tell(f"stopping ({_NOT_REAL})")
         async with self._step("stop", address):

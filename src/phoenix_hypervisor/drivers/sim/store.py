@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from phoenix_hypervisor.drivers import filelock
-from phoenix_hypervisor.model.driver import Held, Run
+from phoenix_hypervisor.model.driver import HEALS, Held, Run
 from phoenix_hypervisor.model.errors import DriverError, Locked, StackBusy
 
 _TURN_S = 10.0
@@ -107,9 +107,13 @@ class MemoryStore(Store):
     async def hold(self, stack: str, run: Run) -> AsyncIterator[Held]:
         """Only this process can see this node, so a note in it is lock enough."""
         if other := self._held.get(stack):
-            raise StackBusy(
-                f"another apply works on stack {stack}: `{other.command}` by {other.who}"
+            heals = other.command == HEALS
+            error = StackBusy(
+                f"{'healing' if heals else 'another apply'} works on stack {stack}: "
+                f"`{other.command}` by {other.who}"
             )
+            error.heals = heals
+            raise error
         self._held[stack] = run
         try:
             yield Held()

@@ -78,7 +78,8 @@ def _around(guest: Guest, world: _World) -> Iterator[tuple[Node | None, Edge]]:
         node = Node(key, "volume", volume.name, tuple(line for line in lines if line))
         yield node, Edge(guest.address, key, "volume")
     for number, route in enumerate(guest.routes):
-        key = f"{guest.address} route {number}"
+        owner = guest.replica.group if guest.replica else guest.address  # one for all replicas
+        key = f"{owner} route {number}"
         guard = f", {route.auth.kind} auth" if route.auth else ""
         to = "model servers" if route.port is None else f"port {route.port}"
         node = Node(key, "route", f"{route.host or ''}{route.path}", (f"{to}{guard}",))

@@ -28,6 +28,7 @@ class Llm(WebCheck):
     """Asks over OpenAI's API, and measures how long the answers take."""
 
     kind: ClassVar[str] = "llm"
+    usual_every_s: ClassVar[float | None] = 60.0
 
     timeout_s: float = Field(
         120.0, gt=0, le=600, description="Time for one try with all its questions, in seconds."
@@ -99,6 +100,10 @@ class Llm(WebCheck):
             update={"concurrency": [1], "samples": 1, "max_tokens": tokens, "warm_up": False}
         )
 
+    def watched(self) -> Check:
+        """One whole answer: its times are measured, and the server has the rest for others."""
+        return self.model_copy(update={"concurrency": [1], "samples": 1, "warm_up": False})
+
     @answered("phoenix_hypervisor.verify.llm.client")
     async def ask(self, place: Place) -> Yes:
         """Warms up, then asks at each concurrency, and compares with the objectives."""
@@ -119,7 +124,8 @@ class Llm(WebCheck):
             await load.run(lambda _: client.ask(question), requests, self.timeout_s)
             loads.append(load)
             self._judge(load)
-        return Yes(self._told(loads), max(_p95_ms(load) for load in loads))
+        latency_ms = max(_p95_ms(load) for load in loads)
+        return Yes(self._told(loads), latency_ms, _numbers(loads[0]))
 
     def _server(self, place: Place) -> "Server":
         from phoenix_hypervisor.verify.llm.question import Server
@@ -161,6 +167,7 @@ class Llm(WebCheck):
                     f"p95 of {what} is {_s(spread.p95)} with {load.concurrency} at once, "
                     f"the objective is at most {_s(objective)} ({_shown(load.answers[-1])})",
                     latency_ms=_p95_ms(load),
+                    numbers=_numbers(load),
                 )
 
     def _judge_content(self, answer: "Answer") -> None:
@@ -194,6 +201,18 @@ def _shown(answer: "Answer") -> str:
 def _p95_ms(load: "Load") -> float:
     spread = load.figures().total_ms
     return spread.p95 if spread else 0.0
+
+
+def _numbers(load: "Load") -> dict[str, float]:
+    """What was measured, to be kept: the 95th percentiles of times, the median of the rate."""
+    figures = load.figures()
+    first, whole, rate = figures.first_token_ms, figures.total_ms, figures.tokens_per_s
+    found = {
+        "first_token_ms": first.p95 if first else None,
+        "total_ms": whole.p95 if whole else None,
+        "tokens_per_s": rate.p50 if rate else None,
+    }
+    return {name: round(value, 2) for name, value in found.items() if value is not None}
 
 
 def _s(milliseconds: float) -> str:

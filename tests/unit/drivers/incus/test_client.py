@@ -63,6 +63,12 @@ def test_translation(code: int, text: str, kind: type[PhoenixError]) -> None:
     assert error.message == text
 
 
+def test_a_full_disk_is_told_as_such() -> None:
+    text = 'Failed to create file "/var/lib/incus/x/backup.yaml": disk quota exceeded'
+    assert "df -h" in _translate(text, 500).hint
+    assert _translate("Invalid devices", 500).hint == ""
+
+
 def test_names_in_paths_are_quoted() -> None:
     assert at("storage-pools", "a/b c", "volumes") == "/1.0/storage-pools/a%2Fb%20c/volumes"
 
@@ -148,7 +154,7 @@ async def test_an_answer_that_is_no_json(tmp_path: Path) -> None:
         return web.Response(text="<html>Bad Gateway</html>", status=502, content_type="text/html")
 
     async with daemon(tmp_path, reply) as client:
-        with pytest.raises(Retryable):
+        with pytest.raises(Retryable, match="its answer broke off, or is none of Incus's"):
             await client.get("/1.0/instances")
         with pytest.raises(UnknownOutcome):
             await client.send("POST", "/1.0/instances", {})

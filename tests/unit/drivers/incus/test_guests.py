@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.unit.plan.worlds import STACK, desired, plain
 
-from phoenix_hypervisor.drivers.incus import handover
+from phoenix_hypervisor.drivers.incus import guests, handover
 from phoenix_hypervisor.drivers.incus.client import Client, OutOfTime
 from phoenix_hypervisor.drivers.incus.guests import Guests
 from phoenix_hypervisor.drivers.incus.handover import Handover
@@ -15,6 +15,8 @@ from phoenix_hypervisor.drivers.incus.inside import Inside
 from phoenix_hypervisor.drivers.incus.names import STACK as STACK_KEY
 from phoenix_hypervisor.drivers.incus.names import STATE as STATE_KEY
 from phoenix_hypervisor.drivers.incus.volumes import Volumes
+from phoenix_hypervisor.model.desired import Guest
+from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import Conflict, Denied, DriverError, Locked, UnknownOutcome
 
 WEB = plain(101)
@@ -119,3 +121,90 @@ async def test_what_a_killed_run_had_asked_for_is_waited_for(
     with pytest.raises(error) as caught:
         await guests_of(Making(config))._make(WEB.address, {})
     assert type(caught.value) is error
+
+
+class Plugs(Client):
+    """A daemon that keeps a guest's configuration; the changes with these numbers fail."""
+
+    def __init__(self, *fail: int) -> None:
+        super().__init__(None, "lab")
+        self.devices: dict[str, Any] = {"root": {"type": "disk"}, "eth0": {"mtu": "9"}}
+        self.config = {STACK_KEY: STACK, "volatile.eth0.hwaddr": "10:66:6a:00:00:01"}
+        self.sent: list[list[str]] = []
+        self.fail = fail
+
+    async def get(self, path: str, **_: Any) -> Any:
+        return []  # no bridge is Incus's own
+
+    async def get_with_etag(self, path: str) -> tuple[Any, str]:
+        return {"config": dict(self.config), "devices": dict(self.devices)}, str(len(self.sent))
+
+    async def send(
+        self, method: str, path: str, body: Any = None, *, etag: str = "", **_: Any
+    ) -> Any:
+        assert (method, path, etag) == ("PUT", "/1.0/instances/lxc-101", str(len(self.sent)))
+        self.sent.append(sorted(body["devices"]))
+        if len(self.sent) in self.fail:
+            raise UnknownOutcome("the bridge is away")
+        self.devices = body["devices"]
+        self.config = {
+            key: value
+            for key, value in body["config"].items()
+            if "eth0" in self.devices or not key.startswith("volatile.eth0.")
+        }
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ready(self: Inside, guest: Guest, tell: Tell, limit_s: float) -> None:
+        """It has its addresses."""
+
+    monkeypatch.setattr(Inside, "ready", ready)
+    monkeypatch.setattr(guests, "_AGAIN_S", 0.0)
+
+
+@pytest.mark.usefixtures("waits")
+async def test_a_card_is_taken_off_and_put_on_as_it_was() -> None:
+    daemon = Plugs()
+    before = dict(daemon.config)
+    await guests_of(daemon).plug_again(WEB, ["eth0"], lambda _: None)
+    assert daemon.sent == [["root"], ["eth0", "root"]]
+    assert daemon.devices["eth0"] == {"mtu": "9"}
+    assert daemon.config == before
+
+
+@pytest.mark.usefixtures("waits")
+async def test_a_card_that_a_killed_run_left_away_is_made_anew() -> None:
+    daemon = Plugs()
+    del daemon.devices["eth0"]
+    await guests_of(daemon).plug_again(WEB, ["eth0"], lambda _: None)
+    assert daemon.sent == [["eth0", "root"]]
+    assert daemon.devices["eth0"]["parent"] == WEB.nics[0].bridge
+
+
+@pytest.mark.usefixtures("waits")
+async def test_putting_it_on_is_tried_again() -> None:
+    daemon = Plugs(2, 3)
+    await guests_of(daemon).plug_again(WEB, ["eth0"], lambda _: None)
+    assert sorted(daemon.devices) == ["eth0", "root"]
+    daemon = Plugs(2, 3, 4)
+    with pytest.raises(UnknownOutcome):
+        await guests_of(daemon).plug_again(WEB, ["eth0"], lambda _: None)
+
+
+@pytest.mark.usefixtures("waits")
+async def test_nobody_breaks_it_off_between_the_two() -> None:
+    class Slow(Plugs):
+        async def send(self, *words: Any, **more: Any) -> Any:
+            await super().send(*words, **more)
+            off.set()
+            await asyncio.sleep(0.05)
+
+    off, daemon = asyncio.Event(), Slow()
+    task = asyncio.create_task(guests_of(daemon).plug_again(WEB, ["eth0"], lambda _: None))
+    await off.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.sleep(0.3)
+    assert sorted(daemon.devices) == ["eth0", "root"]

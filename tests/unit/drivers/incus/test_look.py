@@ -92,6 +92,15 @@ def test_a_guest_of_ours() -> None:
     assert seen.fields == instance.projected(WEB, "phoenix")
 
 
+@pytest.mark.parametrize(
+    ("status", "paused"), [("Frozen", True), ("Freezing", True), ("Stopped", False)]
+)
+def test_one_that_is_paused_counts_as_stopped(status: str, *, paused: bool) -> None:
+    seen = look.guest(one(status=status), {}, STACK)
+    assert seen is not None
+    assert (seen.state, seen.paused) == ("stopped", paused)
+
+
 def test_a_guest_that_is_being_made() -> None:
     config = {**one()["config"], names.STATE: names.CREATING, names.FINGERPRINT: ""}
     seen = look.guest(one(config=config, status="Stopped"), {}, STACK)

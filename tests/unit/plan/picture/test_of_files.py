@@ -7,6 +7,7 @@ from tests.unit.plan.picture.pictures import folder
 
 from phoenix_hypervisor.features.nginx import NginxOptions
 from phoenix_hypervisor.model.address import lxc
+from phoenix_hypervisor.model.availability import Replica
 from phoenix_hypervisor.model.desired import FeatureUse, Nic, Route, RouteAuth, Volume
 from phoenix_hypervisor.model.secret import Secret
 from phoenix_hypervisor.plan.picture.graph import Edge, Node
@@ -14,6 +15,7 @@ from phoenix_hypervisor.plan.picture.mermaid import mermaid
 from phoenix_hypervisor.plan.picture.of_files import of_files
 from phoenix_hypervisor.plan.picture.svg import svg
 
+ROUTES = (Route(None, "/", 80),)
 PROXY = (FeatureUse("nginx", NginxOptions.model_validate({})),)
 
 
@@ -46,6 +48,17 @@ def test_sources_dependencies_routes_volumes_and_bridges() -> None:
     volume = next(node for node in graph.nodes if node.kind == "volume")
     assert volume == Node("lxc/101 volume data", "volume", "data", ("10 GB in tank", "at /data"))
     assert graph.description == "1 bridge, 3 guests, 1 template, 1 volume, 1 route"
+
+
+def test_replicas_share_their_routes() -> None:
+    web = [
+        worlds.plain(100 + number, replica=Replica(lxc(101), "web", number), routes=ROUTES)
+        for number in (1, 2)
+    ]
+    graph = of_files(worlds.desired(*web, worlds.plain(103, features=PROXY)))
+    assert [node.key for node in graph.nodes if node.kind == "route"] == ["lxc/101 route 0"]
+    sources = {edge.source for edge in graph.edges if edge.target == "lxc/101 route 0"}
+    assert sources == {"lxc/101", "lxc/102"}
 
 
 def test_only_the_named_proxy_publishes() -> None:

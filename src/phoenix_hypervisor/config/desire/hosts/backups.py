@@ -1,8 +1,8 @@
 """Backup jobs and what they keep, as wanted."""
 
 from phoenix_hypervisor.config.folder import Folder
+from phoenix_hypervisor.config.replicas import named
 from phoenix_hypervisor.config.words import host_backups as words
-from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.host.backups import BackupJob, Backups, BackupServer, Keep
 
 
@@ -10,9 +10,9 @@ def backups(folder: Folder) -> Backups:
     """What the hypervisor file says of it. Guests that are not there are told elsewhere."""
     said = folder.host.backups
     checks = {
-        found.address: tuple(titles)
+        address: tuple(titles)
         for ident, titles in said.verify_checks.items()
-        if (found := folder.guest(ident)) is not None
+        for address in named(folder, [ident])
     }
     return Backups(
         folder=said.folder,
@@ -40,7 +40,7 @@ def _job(folder: Folder, name: str, said: words.Job) -> BackupJob:
     keep = said.keep
     return BackupJob(
         name=name,
-        guests=None if said.guests is None else _guests(folder, said.guests),
+        guests=None if said.guests is None else named(folder, said.guests),
         schedule=said.schedule,
         storage=folder.host.proxmox_storage_ids.get(said.storage or "", said.storage),
         mode=said.mode,
@@ -49,8 +49,3 @@ def _job(folder: Folder, name: str, said: words.Job) -> BackupJob:
         notes=said.notes,
         enabled=said.enabled,
     )
-
-
-def _guests(folder: Folder, wanted: list[int]) -> tuple[Address, ...]:
-    found = (folder.guest(one) for one in wanted)
-    return tuple(dict.fromkeys(one.address for one in found if one is not None))

@@ -1,7 +1,9 @@
 """Folders of the host that several guests mount, as wanted."""
 
 from phoenix_hypervisor.config.folder import Folder
+from phoenix_hypervisor.config.replicas import named
 from phoenix_hypervisor.config.words.host_volumes import SharedVolume
+from phoenix_hypervisor.model import address as addresses
 from phoenix_hypervisor.model.host.volumes import SharedFolder, Volumes
 
 
@@ -12,12 +14,11 @@ def volumes(folder: Folder) -> Volumes:
 
 
 def _folder(folder: Folder, name: str, words: SharedVolume) -> SharedFolder:
-    found = (folder.guest(one) for one in words.mounts)
     user, _, group = (words.owner or "").partition(":")
     return SharedFolder(
         name=name,
         path=words.host_path.rstrip("/") or "/",
-        guests=tuple(one.address for one in found if one is not None and one.kind == "lxc"),
+        guests=tuple(one for one in named(folder, words.mounts) if addresses.kind(one) == "lxc"),
         uid=int(user) if user else None,
         gid=int(group or user) if user else None,
         mode=words.mode.zfill(4) if words.mode else None,

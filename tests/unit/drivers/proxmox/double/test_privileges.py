@@ -15,13 +15,13 @@ from phoenix_hypervisor.drivers.proxmox import privileges
 from phoenix_hypervisor.drivers.proxmox.api.rights import ROLE
 from phoenix_hypervisor.drivers.proxmox.permissions import Permissions
 from phoenix_hypervisor.model import address as addresses
+from phoenix_hypervisor.model.availability import HighAvailability
 from phoenix_hypervisor.model.desired import (
     Boot,
     CloneOf,
     CloudUser,
     Desired,
     Guest,
-    HighAvailability,
     Image,
     Nic,
     PciDevice,

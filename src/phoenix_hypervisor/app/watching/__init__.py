@@ -1,0 +1,1 @@
+"""Watching at work: asks, keeps, tells, and heals."""

@@ -1,0 +1,1 @@
+"""The JSON API, `/api/v1`: the same functions as the commands and the pages."""

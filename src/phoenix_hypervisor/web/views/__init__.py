@@ -1,0 +1,1 @@
+"""What pages show, as values: made without a browser, and tested so."""
