@@ -31,6 +31,14 @@ def ended(watcher: "subprocess.Popen[str]") -> str:
     return watcher.communicate(timeout=60)[0]
 
 
+def lose(cli: Cli, guest: str) -> None:
+    """Somebody removes a guest by hand."""
+    path = cli.folder / "sim.json"
+    world = json.loads(path.read_text())
+    del world["guests"][guest]
+    path.write_text(json.dumps(world))
+
+
 def test_told_once_over_a_restart_and_told_when_it_is_over(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
     alerts = {
@@ -41,6 +49,9 @@ def test_told_once_over_a_restart_and_told_when_it_is_over(tmp_path: Path) -> No
     host = FOLDER | {"watch": {"alerts": alerts}}
     (tmp_path / "phoenix_hypervisor_config.json").write_text(json.dumps(host))
     cli.guest("101", name="web")
+    applied = cli.run("apply", "--yes")
+    assert applied.returncode == 0, applied.stderr
+    lose(cli, "lxc/101")
     with hook() as served:
         watcher = watching(cli, served)
         first = served.got.get(timeout=60)
