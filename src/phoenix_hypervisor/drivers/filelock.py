@@ -15,7 +15,7 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from phoenix_hypervisor.model.errors import PhoenixError, StackBusy
 
 _READ_TRIES = 20
 _READ_PAUSE_S = 0.01
+_AGAIN_S = 0.2
 _REMEMBERED = 20
 _LONGEST = 65536
 _ID = re.compile(r"[0-9A-Za-z-]{1,40}")
@@ -94,6 +95,44 @@ async def hold(
         os.close(fd)
 
 
+@asynccontextmanager
+async def turn(
+    name: str, wait: Callable[[], None], environ: Mapping[str, str]
+) -> AsyncIterator[None]:
+    """Waits until no other process of this user has its turn at `name`, which may last minutes.
+
+    `wait` is called once, where there is something to wait for. Raises `PhoenixError` where no lock
+    can be kept.
+    """
+    path = _file("turn", name, environ)
+    told = False
+    while True:
+        with _explained(path):
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        _held.add(fd)
+        try:
+            while not _is_ours(fd):
+                if not told:
+                    told = True
+                    wait()
+                await asyncio.sleep(_AGAIN_S)
+            if _is_file(fd, path):  # else the one before removed it
+                yield
+                path.unlink(missing_ok=True)
+                return
+        finally:
+            _held.discard(fd)
+            os.close(fd)
+
+
+def _is_ours(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def is_perhaps_left(held: Held, error: BaseException) -> bool:
     """Whether the holder leaves in a hurry, so that what it runs may go on without it.
 
@@ -125,11 +164,9 @@ def _explained(path: Path) -> Iterator[None]:
 def _take(path: Path, stack: str) -> int:
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _is_ours(fd):
             try:
-                raise busy(f"stack {stack}", _read(fd)) from None
+                raise busy(f"stack {stack}", _read(fd))
             finally:
                 os.close(fd)
         if _is_file(fd, path):

@@ -49,6 +49,38 @@ async def test_a_step_of_healing_is_told_as_one(environ: dict[str, str]) -> None
     assert caught.value.heals
 
 
+async def test_turns_are_waited_for_and_leave_nothing(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    said: list[str] = []
+    within: list[int] = []
+    most = 0
+
+    async def one(number: int) -> None:
+        nonlocal most
+        async with filelock.turn("an image", lambda: said.append(f"{number} waits"), environ):
+            within.append(number)
+            most = max(most, len(within))
+            await asyncio.sleep(0.05)
+            within.remove(number)
+
+    await asyncio.gather(*(one(number) for number in range(4)))
+    assert most == 1
+    assert said == ["1 waits", "2 waits", "3 waits"]
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_turn_ends_with_an_error(environ: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="broken"):
+        async with filelock.turn("an image", lambda: None, environ):
+            raise ValueError("broken")
+    async with (
+        asyncio.timeout(1),
+        filelock.turn("an image", lambda: pytest.fail("nobody has it"), environ),
+    ):
+        pass
+
+
 async def test_stacks_and_worlds_are_apart(environ: dict[str, str]) -> None:
     async with (
         filelock.hold("incus phoenix", "shop", RUN, environ=environ),

@@ -14,8 +14,10 @@ import shutil
 import tarfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from phoenix_hypervisor.drivers import filelock
 from phoenix_hypervisor.drivers.incus import handover
 from phoenix_hypervisor.drivers.incus.client import Client, at
 from phoenix_hypervisor.model.desired import CloneOf, Desired, Guest
@@ -75,21 +77,23 @@ def origin(guest: Guest, desired: Desired) -> Release:
 
 
 class Images:
-    """The daemon's images; several creates that want the same one wait for one build."""
+    """The daemon's images; who wants one that is just being made, in any run, waits for it."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._locks: dict[str, asyncio.Lock] = {}
 
     async def ensure(self, template: str, tell: Tell) -> Release:
         """Makes sure that the template's image is there."""
         wanted = release(template)
-        async with self._locks.setdefault(wanted.alias, asyncio.Lock()):
+        if await self._there(wanted):
+            return wanted
+        wait = partial(tell, "another one makes the image just now; it is waited for")
+        async with filelock.turn(f"image {wanted.alias}", wait, os.environ):
             if not await self._there(wanted):
                 try:
                     await self._make(wanted, tell)
                 except DriverError:
-                    if not await self._there(wanted):  # another process was faster
+                    if not await self._there(wanted):  # another user was faster
                         raise
         return wanted
 
@@ -145,7 +149,7 @@ class Images:
             daemon = await self._client.get("/1.0", project=None)
             _write_metadata(meta, wanted, daemon["environment"]["architectures"][0])
             if await self._there(wanted):
-                return  # another process made it meanwhile: a second one would have no name
+                return  # another user made it meanwhile: a second one would have no name
             tell("importing the image")
             await _run(
                 "incus", "image", "import", str(meta), str(root),

@@ -1,5 +1,6 @@
 """Which image a template's name stands for."""
 
+import asyncio
 import io
 import json
 import tarfile
@@ -8,8 +9,11 @@ from pathlib import Path
 import pytest
 from tests.unit.plan.worlds import clone, desired, template
 
+from phoenix_hypervisor.drivers import filelock
 from phoenix_hypervisor.drivers.incus import images
+from phoenix_hypervisor.drivers.incus.client import Client
 from phoenix_hypervisor.model.desired import Image
+from phoenix_hypervisor.model.driver import Tell
 from phoenix_hypervisor.model.errors import NotFound, Unsupported
 
 
@@ -54,6 +58,28 @@ def test_what_is_not_understood(name: str) -> None:
     assert f"“{name}”" in caught.value.message
     for known in ("debian-13-standard", "debian-12-standard", "ubuntu-24.04-standard"):
         assert known in caught.value.hint
+
+
+async def test_two_runs_at_once_make_one_image(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made: list[str] = []
+    told: list[str] = []
+
+    async def there(_: images.Images, wanted: images.Release) -> bool:
+        return wanted.alias in made
+
+    async def make(_: images.Images, wanted: images.Release, tell: Tell) -> None:
+        await asyncio.sleep(0.05)
+        made.append(wanted.alias)
+
+    monkeypatch.setattr(filelock, "folder", lambda _environ: tmp_path)
+    monkeypatch.setattr(images.Images, "_there", there)
+    monkeypatch.setattr(images.Images, "_make", make)
+    runs = [images.Images(Client(None, "default")) for _ in range(2)]
+    await asyncio.gather(*(run.ensure("debian-13-standard", told.append) for run in runs))
+    assert made == ["phoenix/debian-13/1"]
+    assert told == ["another one makes the image just now; it is waited for"]
 
 
 def test_aliases_are_not_shared_by_releases() -> None:
