@@ -17,6 +17,7 @@ from phoenix_hypervisor import app
 from phoenix_hypervisor.app import chatting
 from phoenix_hypervisor.drivers.sim import SimDriver
 from phoenix_hypervisor.model.address import Address, lxc
+from phoenix_hypervisor.model.driver import HEALS, Run
 from phoenix_hypervisor.model.errors import ConfigError, Unreachable
 from phoenix_hypervisor.model.redact import Redactor
 from phoenix_hypervisor.model.watching import Answer, Happening
@@ -274,6 +275,25 @@ async def test_a_restart_is_in_the_history(desk: Desk) -> None:
     assert (run.command, run.result) == ("dashboard: restart by somebody", "ok")
     assert [(e["step"], e["event"]) for e in run.events if e["event"] != "progress"] == [
         (step, event) for step in ("stop", "start", "check") for event in ("started", "finished")
+    ]
+
+
+async def test_a_job_waits_for_healing_and_says_so(desk: Desk) -> None:
+    jobs = Jobs(Audit(desk.folder), Redactor())
+    async with desk.session() as session:
+        heals = Run(id="1", who="root", command=HEALS)
+        async with session.driver.hold(session.desired.stack, heals):
+            job = jobs.begin("restart", WEB, CALLER, work.restart(desk, WEB))
+            async with asyncio.timeout(10):
+                first = await anext(job.follow())
+    assert str(first["message"]).startswith("healing works on stack")
+    await ended(job)
+    assert job.state == "ok", job.error
+    told = [(one["address"], one["step"], one["event"]) for one in job.events]
+    assert told[:3] == [
+        ("healing", "wait", "progress"),
+        ("healing", "wait", "finished"),
+        (WEB, "stop", "started"),
     ]
 
 

@@ -2,18 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from phoenix_hypervisor.app import chatting, restarting, told, undo
+from phoenix_hypervisor.app import chatting, restarting, told, undo, waiting
 from phoenix_hypervisor.app.past import Past
 from phoenix_hypervisor.app.refusing import allowed, refuse
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.change import Impact
 from phoenix_hypervisor.model.errors import PhoenixError
-from phoenix_hypervisor.model.event import Event, Report
+from phoenix_hypervisor.model.event import Event, EventKind, Report
 from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.plan.options import Options
@@ -22,6 +23,8 @@ from phoenix_hypervisor.web.desk import Desk
 from phoenix_hypervisor.web.jobs import Job, Told, Work
 
 PARALLEL = 4
+_HEALING = "healing"
+"""Stands where an event names whom it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def apply(desk: Desk, planned: Planned, allow: Sequence[str], parallel: int = PA
     """Applies exactly this plan, if the world is still as it was."""
 
     async def work(job: Job) -> Told:
-        async with desk.session() as session, session.hold("the dashboard: apply"):
+        async with desk.session() as session, _held(session, job, desk):
             found, observed = await session.renew(planned.plan, planned.options)
             may = allowed(session, found, planned.options, list(allow))
             if not found.refusals and set(Planned(found, planned.options).destroyed) - may:
@@ -83,7 +86,7 @@ def snapshot(desk: Desk, guest: Address, name: str | None) -> Work:
     """Takes a snapshot of a guest."""
 
     async def work(job: Job) -> Told:
-        async with desk.session() as session, session.hold("the dashboard: snapshot"):
+        async with desk.session() as session, _held(session, job, desk):
             found, observed = await undo.plan_take(session, [guest], name)
             refuse(found, frozenset())
             report, notes = await _carry_out(desk, session, job, found, observed, verify=False)
@@ -96,7 +99,7 @@ def restart(desk: Desk, guest: Address) -> Work:
     """Restarts a guest and waits for its checks; broken off, it is started all the same."""
 
     async def work(job: Job) -> Told:
-        async with desk.session() as session, session.hold("the dashboard: restart"):
+        async with desk.session() as session, _held(session, job, desk):
             found, observed = await restarting.plan(session, guest)
             refuse(found, frozenset())
             report, notes = await _carry_out(desk, session, job, found, observed, verify=False)
@@ -139,6 +142,28 @@ def chat(desk: Desk, guest: str, model: str | None, question: str, most_tokens: 
         return {"ok": True, "answer": desk.hide(text), "first_s": first_s, "whole_s": whole_s}
 
     return work
+
+
+@asynccontextmanager
+async def _held(session: Session, job: Job, desk: Desk) -> AsyncIterator[None]:
+    """The stack is this job's within; a step of healing is waited for, and told. Raises
+    `StackBusy`.
+    """
+    began, waits = time.monotonic(), False
+
+    def tell(kind: EventKind, message: str) -> None:
+        elapsed_s = time.monotonic() - began
+        job.tell(Event(kind, _HEALING, "wait", "wait", elapsed_s, message).as_json())
+
+    def wait(message: str) -> None:
+        nonlocal waits
+        waits = True
+        tell("progress", desk.hide(message))
+
+    async with waiting.hold(session, f"the dashboard: {job.kind}", wait):
+        if waits:
+            tell("finished", "")
+        yield
 
 
 async def _carry_out(
