@@ -23,8 +23,8 @@ from phoenix_hypervisor.web.desk import Desk
 from phoenix_hypervisor.web.jobs import Job, Told, Work
 
 PARALLEL = 4
-_HEALING = "healing"
-"""Stands where an event names whom it is about."""
+_HEALING = Address("healing")
+"""Stands where events name whom they are about."""
 
 
 @dataclass(frozen=True, slots=True)
