@@ -296,6 +296,12 @@ async def test_no_console(node: Node) -> None:
         await node.driver.console(lxc(102), 10)
 
 
+def test_an_empty_fingerprint_is_none() -> None:
+    snapshot = {"fields": {}, "fingerprint": ""}
+    kept = KeptGuest.model_validate({"fingerprint": "", "snapshots": {"one": snapshot}})
+    assert (kept.fingerprint, kept.snapshots["one"].fingerprint) == (None, None)
+
+
 def test_a_file_is_read_again_for_each_use(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "node.json"
     one, two = FileStore(path, {}), FileStore(path, {})

@@ -12,9 +12,9 @@ from contextlib import (
     contextmanager,
 )
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from phoenix_hypervisor.drivers import filelock
 from phoenix_hypervisor.model.driver import HEALS, Held, Run
@@ -25,6 +25,9 @@ _TURN_S = 10.0
 _TURN_PAUSE_S = 0.002
 
 
+_Fingerprint = Annotated[str | None, AfterValidator(lambda text: text or None)]
+
+
 class _Kept(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -33,7 +36,7 @@ class KeptSnapshot(_Kept):
     """All that a rollback brings back: also the fingerprint, so that plans tell the truth."""
 
     fields: dict[str, Any]
-    fingerprint: str | None
+    fingerprint: _Fingerprint
     stack: str | None = None
     taken: AwareDatetime | None = None
 
@@ -45,7 +48,7 @@ class KeptGuest(_Kept):
     state: Literal["running", "stopped"] = "stopped"
     complete: bool = True
     fields: dict[str, Any] = Field(default_factory=dict)
-    fingerprint: str | None = None
+    fingerprint: _Fingerprint = None
     snapshots: dict[str, KeptSnapshot] = Field(default_factory=dict)
     addresses: list[str] = Field(default_factory=list)
 
