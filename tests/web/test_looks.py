@@ -15,6 +15,7 @@ from tests.web.serving import SECRET, write
 
 from phoenix_hypervisor import app
 from phoenix_hypervisor.app import chatting
+from phoenix_hypervisor.app.watching import only_one
 from phoenix_hypervisor.drivers.sim import SimDriver
 from phoenix_hypervisor.model.address import Address, lxc
 from phoenix_hypervisor.model.driver import HEALS, Run
@@ -276,6 +277,12 @@ async def test_a_restart_is_in_the_history(desk: Desk) -> None:
     assert [(e["step"], e["event"]) for e in run.events if e["event"] != "progress"] == [
         (step, event) for step in ("stop", "start", "check") for event in ("started", "finished")
     ]
+
+
+async def test_a_watcher_that_has_nothing_to_ask_is_at_work_all_the_same(desk: Desk) -> None:
+    assert not (await desk.look()).watched
+    with only_one.hold(desk.folder, "sim"):
+        assert (await desk.look()).watched
 
 
 async def test_a_job_waits_for_healing_and_says_so(desk: Desk) -> None:

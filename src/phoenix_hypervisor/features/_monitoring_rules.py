@@ -96,7 +96,9 @@ def phoenix(limits: AlertLimits) -> list[Rule]:
         _rule(
             "GuestUnknown",
             "ticket",
-            'phoenix_guest_health{health="unknown"} == 1',
+            # One that was never made is not missed.
+            'phoenix_guest_health{health="unknown"} == 1 '
+            'unless on (guest) phoenix_guest_state{state="absent"} == 1',
             f"nothing is known of {_WHO}",
             for_s=300,
         ),

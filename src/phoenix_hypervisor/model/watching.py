@@ -72,8 +72,8 @@ class Happening:
     guest: Address | Literal[""]
     text: str
     step: str = ""
-    """Of healing: which step (`start`, `service`, `room`, `restart`, `rollback`, `recreate`). Of an
-    alert: its severity and its key."""
+    """Of healing: which step (`start`, `service`, `room`, `plug`, `restart`, `rollback`,
+    `recreate`). Of an alert: its severity and its key."""
 
     def __post_init__(self) -> None:
         """Its text may hold what a guest said, or a path that is no UTF-8."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from phoenix_hypervisor import app, observe
 from phoenix_hypervisor.app import Declared, Session
-from phoenix_hypervisor.app.watching import files
+from phoenix_hypervisor.app.watching import files, only_one
 from phoenix_hypervisor.app.watching.applies import Applies
 from phoenix_hypervisor.app.watching.questions import questions
 from phoenix_hypervisor.config.secrets import KEY_VARIABLES, Secrets
@@ -123,7 +123,7 @@ class Desk:
                 if key[0] in watched.doubted and answers[key] is watched.answers[key]
             ),
             planned=planned,
-            watched=watched.watched,
+            watched=watched.watched or only_one.holder(self.folder) is not None,
             driver=seen.driver,
             real=seen.real,
         )

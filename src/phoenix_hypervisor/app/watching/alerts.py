@@ -40,6 +40,7 @@ class Alerts:
         self._first_pause_s = first_pause_s
         self._alerting = Alerting(group_s=words.group_s, remind_s=words.remind_s)
         self._senders: dict[str, _Sender] = {}
+        self._untold: set[str] = set()
         self.configure(words, targets)
 
     def configure(self, words: AlertWords, targets: Sequence[Notifier]) -> None:
@@ -62,8 +63,13 @@ class Alerts:
 
     @property
     def active(self) -> list[Condition]:
-        """What was told and is not over, in the words of now."""
+        """What was told, or waits for its targets, and is not over; in the words of now."""
         return self._alerting.active
+
+    @property
+    def untold(self) -> frozenset[str]:
+        """The keys of those that no target could be told yet."""
+        return frozenset(self._untold)
 
     async def update(self, conditions: Iterable[Condition], now: float) -> None:
         """Takes all that is wrong at this moment (Unix time). Returns at once."""
@@ -71,6 +77,8 @@ class Alerts:
             concerned = [
                 sender for sender in self._senders.values() if concerns(change, sender.target.least)
             ]
+            if change.kind == "new":
+                self._untold.add(change.condition.key)
             for sender in concerned:
                 sender.take(change)
             if not concerned:
@@ -85,6 +93,7 @@ class Alerts:
         for change in changes:
             if not change.recorded:
                 change.recorded = True
+                self._untold.discard(change.condition.key)
                 self._record(change.happening)
 
     def _trouble(self, text: str, at: float) -> None:

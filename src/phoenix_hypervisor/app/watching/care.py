@@ -197,10 +197,11 @@ class Care:
             wrong = await telling.conditions.now(statuses, now, healing)
             await telling.alerts.update(wrong, now)
             lasting = telling.alerts.active
-            words = {one.key: one.text for one in lasting}
+            untold = telling.alerts.untold
+            words = {one.key: (one.text, one.key in untold) for one in lasting}
             if words != self._words:
                 self._words = words
-                await asyncio.to_thread(told_before.keep, telling.folder, lasting)
+                await asyncio.to_thread(told_before.keep, telling.folder, lasting, untold)
         except Exception as error:  # noqa: BLE001 - a bug here must not end the watching
             self._bug("alerting", error)
 

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 from phoenix_hypervisor.app.watching import only_one, told_before
@@ -69,10 +70,10 @@ def _unhealed(desired: Desired, guests: list[Address]) -> Iterator[Remark]:
 
 
 def _left(guest: Address, past: list[Happening]) -> Iterator[Remark]:
-    """Whether it is down and left alone, by what happened, the newest first."""
-    verdict = next((one.what for one in past if one.what in _VERDICTS), "up")
-    last = next((one for one in past if one.what in _STEPS), None)
-    if verdict == "up" or last is None:
+    """Whether it is down and left alone, by what happened since it was up, the newest first."""
+    since = list(takewhile(lambda one: one.what != "up", past))
+    last = next((one for one in since if one.what in _STEPS), None)
+    if last is None or not any(one.what in _VERDICTS for one in since):
         return
     match last.what:
         case "held" | "gave-up" as kind:

@@ -101,6 +101,17 @@ async def test_each_is_told_what_concerns_them(served: Hook) -> None:
     assert "lxc/101" in told["/all"]
 
 
+async def test_what_waits_for_its_target_is_known(served: Hook) -> None:
+    kept = Kept()
+    alerts = Alerts("lab", WORDS, to(ops="json://127.0.0.1:1"), kept.append)
+    await alerts.update([down(101)], NOW)
+    assert alerts.untold == {"down lxc/101"}
+    alerts.configure(WORDS, to(ops=served.url()))
+    await alerts.close()
+    assert [one["message"] for one in (await got(served),)] == ["page: lxc/101 is down (for 30 s)"]
+    assert alerts.untold == set()
+
+
 async def test_what_concerns_nobody_is_kept_all_the_same() -> None:
     kept = Kept()
     alerts = Alerts("lab", WORDS, to(ops=("json://127.0.0.1:1", "page")), kept.append)

@@ -54,6 +54,20 @@ def test_an_alert_with_its_reason_of_now(wanted: Desired) -> None:
     assert (one.text, one.since) == ("a is down: 502", then.at)
 
 
+def test_one_that_nobody_could_be_told_yet(wanted: Desired) -> None:
+    Store.create(wanted.folder).write([], [], [])
+    one = Condition("down lxc/101", "page", A, time.time() - 60, "a is down: refused")
+    told_before.keep(wanted.folder, [one], {one.key})
+    assert told(wanted) == [("page", "a is down: refused (nobody could be told yet)")]
+    sent = Happening(time.time(), "alert", A, "a is down: refused", "page down lxc/101")
+    Store.create(wanted.folder).write([], [], [sent])
+    assert told(wanted) == [("page", "a is down: refused")]
+    told_before.keep(wanted.folder, [])
+    over = Happening(time.time(), "resolved", A, "a is down: refused", "page down lxc/101")
+    Store.create(wanted.folder).write([], [], [over])
+    assert told(wanted) == []
+
+
 @pytest.mark.parametrize("words", [b"no json", b"[1]", b'{"down lxc/101": 1}'])
 def test_damaged_words_of_now_leave_those_of_then(wanted: Desired, words: bytes) -> None:
     then = Happening(time.time() - 60, "alert", A, "a is down: refused", "page down lxc/101")
@@ -69,6 +83,8 @@ def test_damaged_words_of_now_leave_those_of_then(wanted: Desired, words: bytes)
         (("down", "heal", "gave-up"), [("gave-up", "lxc/101: gave-up it is")]),
         (("down", "held", "heal"), []),
         (("down", "held", "up"), []),
+        (("down", "held", "up", "down"), []),
+        (("down", "gave-up", "up", "down", "held"), [("held", "lxc/101: held it is")]),
         (("held",), []),
     ],
 )
