@@ -16,7 +16,7 @@ test:           ## checks and all tests but the long ones
 test-long:      ## the long tests
 	@lab/venv.sh
 	@lab/incus.sh
-	.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
+	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder -m long
 
 test-pve:       ## the tests on a real Proxmox VE node, named by PHOENIX_PVE_*
 	@lab/test_pve.sh

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from tests.bench import watching
 
 
+@pytest.mark.long
 def test_two_thousand_checks_every_five_seconds_take_little_and_come_in_time(
     tmp_path: Path,
 ) -> None:

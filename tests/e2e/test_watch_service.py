@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.stack import PHOENIX, ROOT, Stack, write
 from tests.support import lab
 
-pytestmark = [pytest.mark.incus, pytest.mark.usefixtures("incus_daemon")]
+pytestmark = [pytest.mark.incus, pytest.mark.long, pytest.mark.usefixtures("incus_daemon")]
 
 FOLDER = "/etc/phoenix home"
 NAME = "phoenix-watch-home.service"
