@@ -75,6 +75,31 @@ async def test_open_pages_go_with_their_session(monkeypatch: pytest.MonkeyPatch)
     kept.delete()
 
 
+@pytest.mark.parametrize(("leaves", "is_silent"), [(True, True), (False, False)])
+async def test_who_leaves_before_the_answer_is_no_error(
+    tmp_path: Path, leaves: bool, is_silent: bool
+) -> None:
+    sessions = Sessions(100, 100)
+    name = sessions.open("password", "act", "x")
+
+    async def app(_: Scope, receive: Receive, __: Send) -> None:
+        await receive()
+        raise RuntimeError("No response returned.")
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"} if leaves else {"type": "http.request", "body": b""}
+
+    async def send(_: Message) -> None:
+        raise AssertionError
+
+    asked = guard(app, tmp_path, sessions)(scope("/", name), receive, send)
+    if is_silent:
+        await asked
+    else:
+        with pytest.raises(RuntimeError, match="No response"):
+            await asked
+
+
 async def test_a_stream_ends_with_its_session(tmp_path: Path) -> None:
     sessions = Sessions(100, 100)
     name = sessions.open("password", "act", "x")

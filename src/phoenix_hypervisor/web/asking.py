@@ -99,7 +99,7 @@ class Asking:
     @staticmethod
     async def _asked(session: Session, places: Places, one: Question) -> tuple[Judged, Outcome]:
         try:
-            async with places.at(session.desired.guests[one.guest]) as place:
+            async with places.at(session.desired.guests[one.guest], one.check) as place:
                 outcome = await one.check.ask(place)
                 if not outcome.ok:
                     with suppress(PhoenixError):

@@ -125,6 +125,27 @@ class Ended(Exception):
     """Who is being answered is no longer let in."""
 
 
+class Hearing:
+    """What a client sends, and whether it has left."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._left = False
+
+    async def __call__(self) -> Message:
+        """The next message."""
+        message = await self._receive()
+        self._left |= message["type"] == "http.disconnect"
+        return message
+
+    def explains(self, error: RuntimeError) -> bool:
+        """Whether it only says that the client left before its answer was begun.
+
+        Source: Starlette, `BaseHTTPMiddleware.__call__`.
+        """
+        return self._left and str(error) == "No response returned."
+
+
 def limited(receive: Receive, most: int) -> Receive:
     """Raises `TooLarge` when a body has more than `most` bytes, `TooSlow` when it takes long."""
     came, whole = 0, False

@@ -64,9 +64,13 @@ class Guard:
         """One request, websocket, or the server's own life span."""
         if scope["type"] == "http":
             send = answers.secured(scope, send, hsts=self._rules.hsts)
+            hearing = answers.Hearing(receive)
             with suppress(answers.Ended):
                 try:
-                    await self._http(scope, receive, send)
+                    await self._http(scope, hearing, send)
+                except RuntimeError as error:
+                    if not hearing.explains(error):
+                        raise
                 except answers.TooLarge:
                     await answers.refuse(send, 413, "the body is too large")
                 except answers.TooSlow:
