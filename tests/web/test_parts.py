@@ -73,6 +73,12 @@ def test_a_plot_tells_in_words_what_it_draws() -> None:
     assert 'class="limit"' in drawn
 
 
+def test_what_only_failed_is_no_quick_answer() -> None:
+    refused = [Point(200, 1, 1, 0.4, 0.4, 0.4), Point(205, 3, 2, 80.0, 80.0, 80.0)]
+    drawn = plots.latency([*samples(90, 90, 90), *refused], 3600, 3600, None)
+    assert "median 90 ms, 95 of 100 within 90 ms; 3 failed" in drawn
+
+
 def test_percentiles_are_of_all_answers_of_a_step() -> None:
     found = plots.gathered(samples(*range(1, 101)), 600, lambda point: point.p50_ms)
     assert found == [(300, plots.Spread(50, 95, 99))]

@@ -13,7 +13,14 @@ from prometheus_client.metrics_core import (
 
 from phoenix_hypervisor import __version__
 from phoenix_hypervisor.app import gpus
-from phoenix_hypervisor.app._metrics_seen import WINDOWS_S, Applies, Seen, Told
+from phoenix_hypervisor.app._metrics_seen import (
+    APPLY_LIMITS_S,
+    WINDOWS_S,
+    Applies,
+    Seen,
+    Told,
+    Took,
+)
 from phoenix_hypervisor.app._metrics_tally import LIMITS_S, Counts, Numbers
 from phoenix_hypervisor.app.watching.status import GuestStatus
 from phoenix_hypervisor.model.address import Address
@@ -30,7 +37,6 @@ _GUEST = ("guest", "name")
 _CHECK = ("guest", "name", "check")
 _MIB = 1024**2
 _MS = 1000.0
-_APPLY_LIMITS_S = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 _RESULTS = ("ok", "failed", "interrupted")
 _HAPPENS = ("down", "up", "heal", "healed", "gave-up", "held", "alert", "resolved")
 Sample = tuple[Sequence[str], float]
@@ -215,9 +221,9 @@ def of_applies(applies: Applies) -> Iterator[Metric]:
         "phoenix_apply_duration_seconds", "How long it took to change the stack.", ("result",)
     )
     for result in _RESULTS:
-        times = [run.took_s or 0.0 for run in applies.ended if run.result == result]
-        within = [sum(time <= limit for time in times) for limit in _APPLY_LIMITS_S]
-        took.add_metric([result], _buckets(_APPLY_LIMITS_S, within, len(times)), sum(times))
+        one = applies.ended.get(result, Took())
+        buckets = _buckets(APPLY_LIMITS_S, one.within, one.runs)
+        took.add_metric([result], buckets, one.total_s)
     yield took
     words = "Whether the stack is changed just now, by how many."
     yield _gauge("phoenix_apply_running", words, (), [((), applies.running)])

@@ -17,6 +17,8 @@ from phoenix_hypervisor.watch.store import Key, Reader
 from phoenix_hypervisor.watch.time_line import Totals
 
 _RUNS = 100
+APPLY_LIMITS_S = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
+"""Upper ends of the buckets of how long runs took."""
 _SOONEST_S, _LATEST_S = 5.0, 300.0
 """Windows are added up again after a hundredth of their length, within these bounds."""
 
@@ -109,10 +111,30 @@ class Objectives:
 
 
 @dataclass(slots=True)
-class Applies:
-    """Runs that changed something: those that ended since this process began, and the last."""
+class Took:
+    """How many runs ended one way, how long all took together, and how many within each limit."""
 
-    ended: list[PastRun] = field(default_factory=list)
+    runs: int = 0
+    total_s: float = 0.0
+    within: list[int] = field(default_factory=lambda: [0] * len(APPLY_LIMITS_S))
+
+    def add(self, took_s: float) -> None:
+        """One more."""
+        self.runs += 1
+        self.total_s += took_s
+        self.within = [
+            count + (took_s <= limit)
+            for count, limit in zip(self.within, APPLY_LIMITS_S, strict=True)
+        ]
+
+
+@dataclass(slots=True)
+class Applies:
+    """Runs that changed something: those that ended since this process began, by their result, and
+    the last.
+    """
+
+    ended: Mapping[str, Took] = field(default_factory=dict)
     running: int = 0
     last: PastRun | None = None
     readable: bool = True
@@ -124,19 +146,22 @@ class Applied:
     def __init__(self, folder: Path, began: float) -> None:
         self._folder = folder
         self._began = began
-        self._ended: dict[str, PastRun] = {}
+        self._counted: set[str] = set()
+        self._ended: dict[str, Took] = {}
 
     def look(self) -> Applies:
         """What it tells now; a history that can't be read tells nothing new."""
         try:
             runs = reading.runs(self._folder, _RUNS)
         except PhoenixError:
-            return Applies(list(self._ended.values()), readable=False)
-        for run in runs:
-            if run.ended is not None and run.ended >= self._began:
-                self._ended.setdefault(run.id, run)
+            return Applies(self._ended, readable=False)
+        ended = {run.id: run for run in runs if run.ended is not None}
+        for run in ended.values():
+            if run.id not in self._counted and (run.ended or 0.0) >= self._began:
+                self._ended.setdefault(run.result, Took()).add(run.took_s or 0.0)
+        self._counted = set(ended)
         return Applies(
-            ended=list(self._ended.values()),
+            ended=self._ended,
             running=sum(run.result == "running" for run in runs),
             last=next((run for run in runs if run.result not in ("running", "unknown")), None),
         )

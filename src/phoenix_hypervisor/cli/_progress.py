@@ -98,7 +98,8 @@ class _Plain:
         recent = now - self._last.get(event.address, 0.0) < _PLAIN_PAUSE_S
         if event.event == "progress" and recent:
             return
-        self._last[event.address] = now
+        if event.event == "progress":
+            self._last[event.address] = now
         message = f": {cell(event.message)}" if event.message else ""
         clock = f"{event.elapsed_s:7.1f} s"
         if now - self._told > _PLAIN_LEFT_PAUSE_S:

@@ -97,6 +97,11 @@ def answer_checks(servers: Iterable[ModelServer], guest: Guest) -> list[Mapping[
     return found
 
 
+def unit_at(servers: Iterable[ModelServer], prefix: str, port: int) -> str:
+    """The unit of the server that listens at a port; empty where none does."""
+    return next((f"{prefix}{one.title}.service" for one in servers if one.port == port), "")
+
+
 def unhurried(guest: Guest, kind: ModelKind) -> dict[str, Any]:
     """Words of the check `llm` for a guest that promises nothing and has no card; else none."""
     if guest.gpus or (guest.slo is not None and guest.slo.latency_p95_ms is not None):

@@ -13,7 +13,7 @@ from phoenix_hypervisor.features._engine_units import (
     check_keys,
     visible_cards,
 )
-from phoenix_hypervisor.features._engine_words import answer_checks, engines, listens
+from phoenix_hypervisor.features._engine_words import answer_checks, engines, listens, unit_at
 from phoenix_hypervisor.features._gguf import bring, forget_uploads, models_folder
 from phoenix_hypervisor.features._llamacpp_claim import claim, in_memory
 from phoenix_hypervisor.features._llamacpp_options import LlamacppOptions, LlamaProgram, LlamaServer
@@ -63,6 +63,10 @@ class Llamacpp(Feature[LlamacppOptions]):
     def checks(self, options: LlamacppOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
         """Every server gives a real answer inside."""
         return answer_checks(options.all, guest)
+
+    def unit_at(self, options: LlamacppOptions, port: int) -> str:
+        """Each server has its own."""
+        return unit_at(options.all, PREFIX, port)
 
     def engines(self, options: LlamacppOptions, guest: Guest, desired: Desired) -> Sequence[Engine]:
         """One for each server."""

@@ -87,6 +87,14 @@ class Monitoring(Feature[MonitoringOptions]):
             for port, path in ports
         ]
 
+    def unit_at(self, options: MonitoringOptions, port: int) -> str:
+        """Each program has its own."""
+        ports = (options.port, options.alertmanager_port, conf.BLACKBOX_PORT)
+        found = dict(zip(ports, UNITS, strict=True))
+        if options.grafana is not None:
+            found[options.grafana.port] = "grafana-server"
+        return f"{found[port]}.service" if port in found else ""
+
     def deploy(self, options: MonitoringOptions, inside: Inside) -> None:
         """Installs all, writes keys, then takes a configuration that all of them accept."""
         from phoenix_hypervisor.features import _system

@@ -14,7 +14,7 @@ from phoenix_hypervisor.features._engine_units import (
     checked_key,
     visible_cards,
 )
-from phoenix_hypervisor.features._engine_words import answer_checks, engines, listens
+from phoenix_hypervisor.features._engine_words import answer_checks, engines, listens, unit_at
 from phoenix_hypervisor.features._gguf import models_folder
 from phoenix_hypervisor.features._main_memory import too_little
 from phoenix_hypervisor.features._release import own
@@ -78,6 +78,10 @@ class Vllm(Feature[VllmOptions]):
     def checks(self, options: VllmOptions, guest: Guest) -> Sequence[Mapping[str, Any]]:
         """Every model answers inside."""
         return answer_checks(options.all, guest)
+
+    def unit_at(self, options: VllmOptions, port: int) -> str:
+        """Each server has its own."""
+        return unit_at(options.all, PREFIX, port)
 
     def engines(self, options: VllmOptions, guest: Guest, desired: Desired) -> Sequence[Engine]:
         """One for each server."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from phoenix_hypervisor.history import database, origin
 from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.driver import HEALS
 from phoenix_hypervisor.model.errors import NotFound, PhoenixError
 
 _SAMPLES = 20_000
@@ -99,15 +100,17 @@ def run(folder: Path, word: str) -> PastRun:
 
 def last_actions(folder: Path, target: str) -> dict[Address, str]:
     """What runs on a target (the name of its driver) did last to each address, as the plan calls
-    it; a deletion only where it was gone then. Raises `PhoenixError` where the file can't be read.
+    it; a deletion only where it was gone then, and not by healing, which makes it anew. Raises
+    `PhoenixError` where the file can't be read.
     """
     query = (
         "SELECT address, action, MAX(event.rowid) FROM event JOIN run ON run = number"
         " WHERE (target = ?1 OR target LIKE ?1 || ' %') AND event = 'finished'"
-        " AND (action != 'delete' OR step = 'delete')"
+        " AND (action != 'delete'"
+        " OR (step = 'delete' AND substr(command, 1, length(?2)) != ?2))"
         " GROUP BY address"
     )
-    rows = _select(folder, query, target)
+    rows = _select(folder, query, target, HEALS)
     return {Address(row["address"]): row["action"] for row in rows}
 
 

@@ -26,13 +26,15 @@ class Outcome:
     """One answer. `latency_ms` is None where nothing answered.
 
     `numbers` is more that was measured: of a check `llm` `first_token_ms`, `total_ms` and
-    `tokens_per_s`, also where an objective was missed.
+    `tokens_per_s`, also where an objective was missed. `late`: it is a no only since the answer,
+    which is right, came later than its objective allows.
     """
 
     ok: bool
     message: str
     latency_ms: float | None = None
     numbers: Mapping[str, float] = field(default_factory=dict)
+    late: bool = False
 
     def __post_init__(self) -> None:
         """Its message may hold what somebody else's server said."""

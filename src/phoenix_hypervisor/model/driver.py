@@ -258,6 +258,12 @@ class PlugsCards(Protocol):
     async def plug_again(self, guest: Guest, cards: Sequence[str], tell: Tell) -> None:
         """These cards, by their names inside. They have their addresses again at the end.
 
+        Raises `DriverError`; for a card that somebody took away, before anything is changed.
+        """
+
+    async def taken_away(self, guest: Guest, cards: Sequence[str]) -> Sequence[str]:
+        """Which of these cards the guest has no more, though no plugging of ours broke off there.
+
         Raises `DriverError`.
         """
 

@@ -150,6 +150,10 @@ class Feature(Generic[OptionsT]):
         """Checks that prove the feature, in the words of the files: `{"http": {"port": 80}}`."""
         return ()
 
+    def unit_at(self, options: OptionsT, port: int) -> str:
+        """Which of its units a check of that TCP port is about; empty where that can be any."""
+        return ""
+
     def engines(self, options: OptionsT, guest: "Guest", desired: "Desired") -> Sequence["Engine"]:
         """The model servers that it runs, for proxies, firewalls, checks and benchmarks."""
         return ()

@@ -28,19 +28,23 @@ _REASONS = {
 
 
 class No(Exception):
-    """The check's answer is no, for this reason. `answered`: something did answer, wrongly."""
+    """The check's answer is no, for this reason. `answered`: something did answer, wrongly; or, if
+    it is `late`, rightly and too late.
+    """
 
     def __init__(
         self,
         message: str,
         *,
         answered: bool = True,
+        late: bool = False,
         latency_ms: float | None = None,
         numbers: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.answered = answered
+        self.late = late
         self.latency_ms = latency_ms
         self.numbers = numbers or {}
 
@@ -84,7 +88,8 @@ def answered(
                     message = await ask(check, place)
             except No as no:
                 took = _ms(began) if no.latency_ms is None else round(no.latency_ms, 2)
-                return Outcome(False, no.message, took if no.answered else None, no.numbers)
+                latency = took if no.answered else None
+                return Outcome(False, no.message, latency, no.numbers, no.late)
             except (TimeoutError, TimedOut):
                 return Outcome(False, f"no answer within {check.timeout_s:g} s")
             except PhoenixError as error:

@@ -8,6 +8,8 @@ from phoenix_hypervisor.model.check import Check, Outcome, Place
 from phoenix_hypervisor.model.errors import CheckFailed
 
 Answers = list[tuple[Check, Outcome]]
+_AGAIN_S = 15.0
+"""After so long what is waited for is told again, though nothing changed."""
 
 
 async def ask(checks: Sequence[Check], place: Place) -> Answers:
@@ -20,8 +22,8 @@ async def ask(checks: Sequence[Check], place: Place) -> Answers:
 async def wait(checks: Sequence[Check], place: Place, tell: Callable[[str], None]) -> Answers:
     """Asks all until each has passed once.
 
-    `tell` is told what is being waited for whenever that changes. Raises `CheckFailed` with all
-    that did not pass before their own deadline, each with its last answer.
+    `tell` is told what is being waited for whenever that changes, and now and then. Raises
+    `CheckFailed` with all that did not pass before their own deadline, each with its last answer.
     """
     answers = await settle(checks, place, tell)
     failed = [f"{check.title}: {outcome.message}" for check, outcome in answers if not outcome.ok]
@@ -42,12 +44,16 @@ async def settle(checks: Sequence[Check], place: Place, tell: Callable[[str], No
 
 async def _wait_for(check: Check, place: Place, tell: Callable[[str], None]) -> Outcome:
     deadline = time.monotonic() + check.deadline_s
-    told = ""
+    told, told_at = "", 0.0
     while True:
         outcome = await check.ask(place)
         if outcome.ok or time.monotonic() + check.interval_s >= deadline:
             return outcome
+        now = time.monotonic()
         if outcome.message != told:
-            told = outcome.message
+            told, told_at = outcome.message, now
             tell(f"waiting for {check.title}: {told}")
+        elif now - told_at >= _AGAIN_S:
+            told_at = now
+            tell(f"waiting for {check.title}, up to {deadline - now:.0f} s more: {told}")
         await asyncio.sleep(check.interval_s)

@@ -96,6 +96,11 @@ class Course:
         if rung(step) in ("rollback", "recreate"):
             self.lost.add(rung(step))
 
+    def uncounted(self) -> None:
+        """The last step does not count for the hour."""
+        if self.last is not None and self.last[1] in self.done:
+            self.done.remove(self.last[1])
+
     def ended(self, now: float, patience_s: float) -> None:
         """The step has ended; the next one comes when it had time to show its effect."""
         self.over, self.settles_at = now, now + patience_s

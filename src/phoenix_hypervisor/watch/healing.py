@@ -6,7 +6,7 @@ a guest that only doesn't answer is given a little time first.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import Literal
@@ -24,6 +24,8 @@ _UPGRADE_S = 900.0
 """So long an upgrade of packages may go on before what does not run is begun all the same."""
 _OURS_S = 5.0
 """An end of its running so long after our own step's end is not that step's."""
+TAKEN = "taken"
+"""The kind of reason of a guest of which somebody took a network card away."""
 _ROOMY = frozenset({"/", "/var", "/var/log", "/var/cache", "/var/tmp", "/tmp"})  # noqa: S108
 """Where making room helps; nothing of a guest's own data is deleted for it."""
 
@@ -102,12 +104,33 @@ def decide(policy: HealPolicy, course: Course, case: Case, now: float) -> Decisi
 def is_plain(seen: Symptoms, *, hurts: bool, plugs: bool = False) -> bool:
     """Whether something is plainly wrong in a guest whose checks do not say so (yet). Without
     `hurts`, what is at its end in there may be so on purpose: then only a full disk counts, and a
-    network card that leads nowhere, where that can be mended without a restart (`plugs`).
+    network card that leads nowhere. A card only counts where that is mended without a restart
+    (`plugs`).
     """
     if seen.silent or seen.changing:
         return False
-    broken = seen.frozen or seen.idle or seen.cut or (seen.dead and not seen.upgrading)
+    broken = seen.frozen or seen.idle or (seen.dead and not seen.upgrading)
     return bool(_wants_room(seen) or (seen.cut and plugs) or (hurts and broken))
+
+
+def in_doubt(seen: Symptoms, named: Sequence[str], vain: Collection[str]) -> Symptoms:
+    """What of a look counts for a guest whose checks do not say (yet) that it is down: of services
+    at their end only those that the files ask for (`named`, by names or patterns), and nothing that
+    was mended in `vain`. Others may have been so for ever, and nobody needs them.
+    """
+    dead = (one for one in seen.dead if any(fnmatch(one, each) for each in named))
+    return replace(
+        seen,
+        dead=tuple(one for one in dead if one not in vain),
+        frozen=tuple(one for one in seen.frozen if one not in vain),
+        idle=tuple(one for one in seen.idle if one not in vain),
+    )
+
+
+def taken_away(cards: Sequence[str]) -> Leave:
+    """What somebody took away is theirs to give back."""
+    why = f"its network card {_listed(cards)} was taken away from it, and not by Phoenix"
+    return Leave("held", TAKEN, f"{why}: it stays so; `phoenix apply` puts it back")
 
 
 def _wants_room(seen: Symptoms) -> bool:
@@ -124,14 +147,14 @@ def evident(
     hurts: bool,
     plugs: bool = False,
 ) -> Decision:
-    """What is next for a guest of which `is_plain` says that something is wrong."""
+    """What is next for a guest of which `is_plain` says that something is wrong. It is never
+    restarted for that: so much needs a check that has failed twice.
+    """
     if not hurts:
         seen = Symptoms(full=seen.full, cut=seen.cut)
     found: Decision | None = None
     if "service" in policy.steps:
         found = _plain(course, seen, _full(seen), plugs=plugs)
-    if found is None and seen.cut and hurts:
-        found = _first(policy, course, now, "restart", _cut(seen), ends=True, cards=seen.cut)
     if found is None:
         found = Wait(now, "its policy allows nothing for it")
     return _bounded(policy, course, found, now) if isinstance(found, Do) else found
@@ -212,6 +235,8 @@ def _running(
         if now < began + 1:
             return Wait(began + 1, _cut(seen))
         return _first(policy, course, now, "restart", _cut(seen), ends=True, cards=seen.cut)
+    if seen.taken:
+        return taken_away(seen.taken)
     if seen.upgrading:
         return Wait(now + 1, "its packages are being upgraded")
     return _unwell(policy, course, case, seen, began=began, now=now)

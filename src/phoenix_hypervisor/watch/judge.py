@@ -14,7 +14,8 @@ from phoenix_hypervisor.watch.time_line import State, Stretch, TimeLine
 
 _FAILURES = 2
 """So many in a row make a guest down."""
-_STATES = {"up": State.UP, "down": State.DOWN, "planned": State.PLANNED}
+STATES = {"up": State.UP, "down": State.DOWN, "planned": State.PLANNED}
+"""What health counts as; what is not in here is unknown time."""
 _SHOWN = 3
 _NOTHING = "nothing has told of it yet"
 UNANSWERED = "it has begun to run, and has not answered yet"
@@ -41,7 +42,8 @@ class Judge:
 
     `planned` says why it is away on purpose, where it is. `hindered`: why the hypervisor tells
     nothing of it; empty where it does. `made`: it is there, or was; one that never was is not down
-    but unknown. `paused`: it counts as stopped, and only stands still.
+    but unknown. `unsettled`: whether it was made is being asked; until then nothing is said of one
+    that is absent. `paused`: it counts as stopped, and only stands still.
     """
 
     hold_s: float
@@ -52,6 +54,7 @@ class Judge:
     planned: str = ""
     hindered: str = ""
     made: bool = True
+    unsettled: bool = False
     paused: bool = False
     _checks: dict[str, _Standing] = field(default_factory=dict)
     _line: TimeLine = field(init=False)
@@ -106,6 +109,12 @@ class Judge:
             self.made |= state in ("running", "stopped")
         return self.judge(at)
 
+    def settle(self, at: float, *, made: bool) -> list[Stretch]:
+        """It was asked whether it was made; one that is there was."""
+        self.unsettled = False
+        self.made = made or self.state in ("running", "stopped")
+        return self.judge(at)
+
     def answered(self, answer: Answer, said: Said, asked: float) -> list[Stretch]:
         """A check was `asked` and answered; `answer` is how that is kept."""
         standing = self._checks.get(answer.check)
@@ -139,7 +148,7 @@ class Judge:
         if health == "unknown":
             ended = [self._line.close(at)]
         else:
-            ended = [self._line.say(moment, _STATES[health]) for moment in moments]
+            ended = [self._line.say(moment, STATES[health]) for moment in moments]
         return [stretch for stretch in ended if stretch is not None]
 
     def close(self, at: float) -> list[Stretch]:
@@ -155,6 +164,8 @@ class Judge:
     def _found(self) -> tuple[Health, str, float | None] | None:
         """Health, the reason and since when; None while that can't be told yet."""
         if not self.hindered and self.state in ("stopped", "absent"):
+            if self.state == "absent" and self.unsettled:
+                return None
             if self.state == "absent" and not self.made:
                 return "unknown", NOT_MADE, None
             return "down", f"it is {'paused' if self.paused else self.state}", None

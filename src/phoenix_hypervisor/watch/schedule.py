@@ -19,13 +19,16 @@ K = TypeVar("K", bound=Hashable)
 _FIRST_S = 5.0
 """Within so many seconds each is asked for the first time, however long its interval is."""
 _REMEMBERED_S = 300.0
+_LATELY_S = 30.0
 _MS = 1000.0
 
 
 class Lateness:
-    """How much later than planned questions were asked, of the last five to ten minutes."""
+    """How much later than planned questions were asked, of some time that ends now."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembered_s: float = _REMEMBERED_S) -> None:
+        """Each is remembered for `remembered_s` to twice as long: five to ten minutes."""
+        self._remembered_s = remembered_s
         self._now, self._before = Latencies(), Latencies()
         self._turned: float | None = None
         self.worst_s = 0.0
@@ -35,18 +38,27 @@ class Lateness:
 
     def add(self, now: float, late_s: float) -> None:
         """Counts one that is asked now."""
-        if self._turned is None or now >= self._turned + _REMEMBERED_S:
-            self._before, self._now, self._turned = self._now, Latencies(), now
+        self._forget(now)
         self._now.add(late_s * _MS)
         self.worst_s = max(self.worst_s, late_s)
 
-    def percentile_s(self, share: float) -> float | None:
-        """Of the questions asked lately, in seconds; None where there were none."""
+    def percentile_s(self, share: float, now: float | None = None) -> float | None:
+        """Of the questions asked lately, in seconds; None where there were none. Without `now` the
+        last question's time is meant.
+        """
+        if now is not None:
+            self._forget(now)
         both = Latencies()
         both.merge(self._before)
         both.merge(self._now)
         found = both.percentile(share)
         return None if found is None else min(found / _MS, self.worst_s)
+
+    def _forget(self, now: float) -> None:
+        if self._turned is None or now >= self._turned + self._remembered_s:
+            over = self._turned is not None and now >= self._turned + 2 * self._remembered_s
+            self._before = Latencies() if over else self._now
+            self._now, self._turned = Latencies(), now
 
 
 class Schedule(Generic[K]):
@@ -61,6 +73,8 @@ class Schedule(Generic[K]):
         self._number = 0
         self._asked: dict[K, float] = {}
         self.lateness = Lateness()
+        self.lately = Lateness(_LATELY_S)
+        """That of the last half to whole minute."""
 
     def __len__(self) -> int:
         """How many questions there are."""
@@ -95,6 +109,7 @@ class Schedule(Generic[K]):
             del self._due[key]
             self._asked[key] = due
             self.lateness.add(now, now - due)
+            self.lately.add(now, now - due)
             taken.append(key)
         return taken
 

@@ -75,7 +75,7 @@ class Symptoms:
     `young` ones began within the time that is given to them, or systemd is about to begin them
     again, `serving` are the others that run. `full` are folders whose disk takes nothing more.
     `cut` are network cards that are away or lead nowhere, `idle` ones that are off or without an
-    address.
+    address, `taken` ones that somebody took away from the guest.
     """
 
     silent: str = ""
@@ -88,6 +88,7 @@ class Symptoms:
     full: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
 
 
 def script(patterns: Iterable[str], folders: Sequence[str], cards: Sequence[str]) -> str:

@@ -60,7 +60,7 @@ class Asking:
             told = zip(named[health.address], health.answers, strict=False)
             for name, (check, outcome) in told:
                 key = (health.address, name)
-                judged: Judged = "up" if outcome.ok else "down"
+                judged: Judged = "up" if outcome.ok or outcome.late else "down"
                 self._answers[key] = _answer(key, check.kind, now, judged, outcome)
 
     def _is_due(self, one: Question) -> bool:
@@ -109,7 +109,7 @@ class Asking:
         except Exception as error:  # noqa: BLE001 - a bug of one check costs that check alone
             kind = type(error).__name__
             return "unknown", Outcome(False, f"the check broke, by an unexpected {kind}")
-        return ("up" if outcome.ok else "down"), outcome
+        return ("up" if outcome.ok or outcome.late else "down"), outcome
 
 
 def checks_of(session: Session) -> dict[Address, list[str]]:

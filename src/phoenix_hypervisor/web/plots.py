@@ -8,7 +8,7 @@ from phoenix_hypervisor.watch.store import Point
 from phoenix_hypervisor.web.markup import Html, el, join
 
 _W, _H = 600, 140
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 6, 10, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 6, 10, 28
 
 STEPS = 60
 Line = Sequence[tuple[float, float]]
@@ -61,10 +61,10 @@ def latency(
 ) -> Html:
     """Median and 95th percentile over time, failures as ticks below, the promise as a line."""
     start, end, step = grid(now, window_s, steps)
-    found = gathered(points, step, lambda point: point.p50_ms)
+    found = gathered(points, step, answered_ms)
     failed = sorted({(int(p.at // step) + 0.5) * step for p in points if p.failed})
     told = "no answer is known"
-    if known := [point.p50_ms for point in points if point.p50_ms is not None]:
+    if known := [one for point in points if (one := answered_ms(point)) is not None]:
         all_of_it = spread(known)
         told = f"median {all_of_it.p50:.0f} ms, 95 of 100 within {all_of_it.p95:.0f} ms"
     count = sum(point.failed for point in points)
@@ -76,6 +76,11 @@ def latency(
         unit="ms",
         told=f"Latency: {told}; {count} failed",
     )
+
+
+def answered_ms(point: Point) -> float | None:
+    """The median of good answers; what only failed may have been refused at once."""
+    return point.p50_ms if point.failed < point.answers else None
 
 
 def lines_of(found: Sequence[tuple[float, Spread]]) -> list[tuple[str, Line]]:
@@ -137,8 +142,8 @@ def chart(
     ]
     hours = (end - start) / 3600
     back = f"{hours / 24:g} d ago" if hours >= 48 else f"{hours:g} h ago"  # noqa: PLR2004
-    parts.append(el("text", back, x=_LEFT, y=_H - 3, cls="axis"))
-    parts.append(el("text", f"now · {unit}", x=_W - _RIGHT, y=_H - 3, cls="axis right"))
+    parts.append(el("text", back, x=_LEFT, y=_H - 8, cls="axis"))
+    parts.append(el("text", f"now · {unit}", x=_W - _RIGHT, y=_H - 8, cls="axis right"))
     return el(
         "svg", join(*parts), viewBox=f"0 0 {_W} {_H}", cls="plot", role="img", aria_label=told
     )

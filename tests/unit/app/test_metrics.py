@@ -12,9 +12,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from tests.unit.features.guests import desired as wanted
 from tests.unit.features.guests import guest
+from tests.unit.history.runs import keep
 
 from phoenix_hypervisor.app import _metrics_families as families
-from phoenix_hypervisor.app._metrics_seen import Applies, Seen, Told
+from phoenix_hypervisor.app._metrics_seen import Applied, Applies, Seen, Told
 from phoenix_hypervisor.app.metrics import Metrics, Watcher
 from phoenix_hypervisor.app.watching.status import GuestStatus
 from phoenix_hypervisor.features._vllm_options import VllmOptions
@@ -262,6 +263,19 @@ def test_applies(tmp_path: Path, clock: Clock) -> None:
     assert found["phoenix_apply_duration_seconds_bucket"]["5.0", "ok"] == 1
     assert found["phoenix_apply_last_duration_seconds"] == {("ok",): 2}
     assert found["phoenix_apply_last_end_timestamp_seconds"] == {("ok",): NOON + 42}
+
+
+def test_of_runs_that_were_counted_only_sums_are_kept(tmp_path: Path, clock: Clock) -> None:
+    applied = Applied(tmp_path, 0)
+    found = applied.look()
+    for number in range(130):
+        keep(tmp_path, f"run{number}", result="ok" if number % 2 else "failed")
+        if number % 50 == 0:
+            found = applied.look()
+    assert applied.look() == applied.look()
+    found = applied.look()
+    assert {result: took.runs for result, took in found.ended.items()} == {"ok": 65, "failed": 65}
+    assert len(applied._counted) == 100
 
 
 def test_an_apply_that_was_killed_is_told(tmp_path: Path, clock: Clock) -> None:

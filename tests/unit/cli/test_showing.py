@@ -160,3 +160,16 @@ def test_plain_progress_tells_the_time_left_now_and_then(
         emit(Event("started", lxc(101), "configure", "configure", 0.0))
     told = shown(to.out) + capsys.readouterr().out
     assert told.strip().endswith("lxc/101 configure started (about 2 min left)")
+
+
+def test_plain_progress_tells_what_is_waited_for_from_the_start(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plan, to = long_plan(), context()
+    with progress(to, plan, Forecast(plan, HANDS)) as emit:
+        emit(Event("started", lxc(101), "verify", "check", 0.0))
+        emit(Event("progress", lxc(101), "verify", "check", 0.1, "waiting for it: refused"))
+        emit(Event("progress", lxc(101), "verify", "check", 0.2, "too soon after the last one"))
+    told = shown(to.out) + capsys.readouterr().out
+    assert "check progress: waiting for it: refused" in told
+    assert "too soon" not in told

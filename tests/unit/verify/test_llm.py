@@ -118,6 +118,7 @@ async def test_missed_objectives_name_measured_and_promised(asked) -> None:
     assert first.message.startswith("p95 of the first token is 0.")
     assert "the objective is at most 0.1 s" in first.message
     assert met.ok, met.message
+    assert (total.late, first.late, met.late) == (True, True, False)
     assert 190 < met.latency_ms < 1500
 
 

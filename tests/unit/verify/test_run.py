@@ -7,7 +7,7 @@ import pytest
 from tests.unit.verify.places import check, once, open_files, place
 
 from phoenix_hypervisor.model.errors import CheckFailed, Unreachable
-from phoenix_hypervisor.verify import ask, wait
+from phoenix_hypervisor.verify import ask, run, wait
 from phoenix_hypervisor.verify.checks import available
 
 
@@ -54,6 +54,19 @@ async def test_waits_until_it_passes(tmp_path: Path) -> None:
     # Told once, though it was asked several times: nothing had changed.
     assert len(told) == 1
     assert told[0].startswith("waiting for the flag: expected exit status 0, got 1: cat: ")
+
+
+async def test_what_is_waited_for_is_told_again_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run, "_AGAIN_S", 0.0)
+    told: list[str] = []
+    one = check("command", name="it", command="exit 1", interval_s=0.1, deadline_s=0.45)
+    async with place() as here:
+        with pytest.raises(CheckFailed):
+            await wait([one], here, told.append)
+    assert told[0] == "waiting for it: expected exit status 0, got 1"
+    assert told[1] == "waiting for it, up to 0 s more: expected exit status 0, got 1"
 
 
 async def test_all_that_failed_are_named() -> None:

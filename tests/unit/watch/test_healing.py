@@ -14,6 +14,7 @@ from phoenix_hypervisor.watch.healing import (
     Wait,
     decide,
     evident,
+    in_doubt,
     is_plain,
 )
 from phoenix_hypervisor.watch.symptoms import Symptoms
@@ -109,7 +110,7 @@ def test_what_is_plainly_wrong_is_mended_at_once(
         ({"frozen": ("a.service",)}, True, "service"),
         ({"dead": ("a.service",)}, True, "service"),
         ({"idle": ("eth0",)}, True, "service"),
-        ({"cut": ("eth0",)}, True, "restart"),
+        ({"cut": ("eth0",)}, True, ""),
         ({"full": ("/",)}, True, "room"),
         ({"full": ("/",), "dead": ("a.service",)}, False, "room"),
         ({"cut": ("eth0",), "dead": ("a.service",)}, False, ""),
@@ -132,8 +133,9 @@ def test_what_is_plain_while_its_checks_still_pass(
 def test_what_is_plain_is_within_the_policy_and_its_limits() -> None:
     cut, full = Symptoms(cut=("eth0",)), Symptoms(full=("/",))
     only = HealPolicy(steps=("service",))
-    assert isinstance(evident(only, down(only), cut, T, hurts=True), Leave)
+    assert isinstance(evident(only, down(only), cut, T, hurts=True), Wait)
     restart = HealPolicy(steps=("restart",))
+    assert isinstance(evident(restart, down(restart), cut, T, hurts=True), Wait)
     assert isinstance(evident(restart, down(restart), full, T, hurts=True), Wait)
     often = down()
     often.done = [T - 1] * USUAL.per_hour
@@ -286,6 +288,29 @@ def test_where_cards_can_be_plugged_again_that_comes_before_a_restart() -> None:
     assert step(early) == "plug"
     again = evident(USUAL, down(USUAL, "plug"), Symptoms(cut=("eth0",)), T, hurts=False, plugs=True)
     assert isinstance(again, Wait)  # its checks pass: that is no reason for a restart
+
+
+def test_in_doubt_only_services_count_that_the_files_ask_for_and_that_could_be_mended() -> None:
+    seen = Symptoms(
+        dead=("auditd.service", "nginx.service", "postgresql@16-main.service"),
+        frozen=("own.service",),
+        idle=("eth0", "eth1"),
+    )
+    found = in_doubt(seen, ("nginx.service", "postgresql@*.service"), {"nginx.service", "eth1"})
+    assert found == Symptoms(
+        dead=("postgresql@16-main.service",), frozen=("own.service",), idle=("eth0",)
+    )
+
+
+def test_a_card_that_somebody_took_away_is_theirs() -> None:
+    found = decide(ALL, down(), seen(taken=("eth0",), serving=("a.service",)), T + 60)
+    assert isinstance(found, Leave)
+    assert (found.what, found.kind) == ("held", "taken")
+    assert "eth0" in found.why
+    assert "phoenix apply" in found.why
+    dead = seen(taken=("eth0",), dead=("a.service",))
+    assert step(decide(USUAL, down(), dead, T)) == "service"
+    assert isinstance(decide(USUAL, down(USUAL, "service"), dead, T + 60), Leave)
 
 
 def test_a_card_is_no_reason_to_lose_data() -> None:

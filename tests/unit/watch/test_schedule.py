@@ -141,3 +141,15 @@ def test_whatever_happens_each_is_asked_again_within_its_interval(
         following = schedule.next_s(now)
         assert following is None or 0.0 <= following <= 4.0
         assert following is not None or len(running) == 3
+
+
+def test_a_bad_moment_is_forgotten_after_a_while() -> None:
+    schedule = Schedule[str](1)
+    schedule.lately.add(100, 40.0)
+    schedule.lateness.add(100, 40.0)
+    assert schedule.lately.percentile_s(0.99, 130) == 40.0
+    for now in range(130, 160):
+        schedule.lately.add(now, 0.0)
+    assert schedule.lately.percentile_s(0.99, 162) == pytest.approx(0, abs=0.001)
+    assert schedule.lately.percentile_s(0.99, 300) is None
+    assert schedule.lateness.percentile_s(0.99) == 40.0

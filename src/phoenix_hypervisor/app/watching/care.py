@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -14,6 +15,7 @@ from phoenix_hypervisor.app.notifying import notifiers
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.app.watching import told_before
 from phoenix_hypervisor.app.watching.alerts import Alerts
+from phoenix_hypervisor.app.watching.aside import Aside
 from phoenix_hypervisor.app.watching.conditions import Conditions, Healing
 from phoenix_hypervisor.app.watching.guests import Record
 from phoenix_hypervisor.app.watching.healer import Healer
@@ -31,6 +33,9 @@ _RECALLED_S = 30 * 86400.0
 _STEPS = 20_000
 """What an earlier watcher did is recalled of so long, and of no more than so many happenings."""
 _ALERTING = "alerts"
+_MEASURING = "budgets"
+_KEEP_S = 10.0
+"""So long it is waited until the list of alerts is written."""
 _LOOK_EVERY_S = 20.0
 _LOOK_PAUSE_S = 0.5
 """Each guest is looked into that often; where there are many, one in so many seconds."""
@@ -74,7 +79,8 @@ class Care:
         self._rests = True
         self._busy: dict[Address | str, asyncio.Task[None]] = {}
         self._bugs: set[str] = set()
-        self._words: dict[str, str] = {}
+        self._aside = Aside(_KEEP_S)
+        self._words: dict[str, tuple[str, bool]] = {}
         self._doubts: dict[Address, bool] = {}
         self._looked: dict[Address, float] = {}
         self._doubted: dict[tuple[Address, bool], float] = {}
@@ -124,6 +130,7 @@ class Care:
                 self._doubts.setdefault(address, False)
             self.attend(address)
         self._begin(_ALERTING, self._tell(self._telling, statuses, now))
+        self._begin(_MEASURING, self._measure(self._telling, now))
 
     def attend(self, address: Address) -> None:
         """Looks after one guest."""
@@ -145,7 +152,7 @@ class Care:
         not for ever: a guest must not be left stopped in a restart.
         """
         self._rests = True
-        healing = [task for key, task in self._busy.items() if key != _ALERTING]
+        healing = [task for key, task in self._busy.items() if key not in (_ALERTING, _MEASURING)]
         if healing:
             await asyncio.wait(healing, timeout=limit_s)
 
@@ -194,16 +201,23 @@ class Care:
             if self._means is not None:
                 healer = self._means.healer
                 healing = Healing(healer.full, healer.gave_up, healer.because)
-            wrong = await telling.conditions.now(statuses, now, healing)
+            wrong = telling.conditions.now(statuses, now, healing)
             await telling.alerts.update(wrong, now)
             lasting = telling.alerts.active
             untold = telling.alerts.untold
             words = {one.key: (one.text, one.key in untold) for one in lasting}
             if words != self._words:
-                self._words = words
-                await asyncio.to_thread(told_before.keep, telling.folder, lasting, untold)
+                with suppress(TimeoutError):  # a disk that hangs: it is written later
+                    await self._aside(partial(told_before.keep, telling.folder, lasting, untold))
+                    self._words = words
         except Exception as error:  # noqa: BLE001 - a bug here must not end the watching
             self._bug("alerting", error)
+
+    async def _measure(self, telling: _Telling, now: float) -> None:
+        try:
+            await telling.conditions.measure(now)
+        except Exception as error:  # noqa: BLE001 - a bug here must not end the watching
+            self._bug("measuring", error)
 
     def _bug(self, what: str, error: Exception) -> None:
         kind = f"{what} broke, by an unexpected {type(error).__name__}"

@@ -2,12 +2,14 @@
 budgets that burn.
 """
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from phoenix_hypervisor.app import objectives
 from phoenix_hypervisor.app.objectives import Objective
+from phoenix_hypervisor.app.watching.aside import Aside
+from phoenix_hypervisor.app.watching.causes import Cause, Causes, asked_by, named
 from phoenix_hypervisor.app.watching.patient import FullDisks
 from phoenix_hypervisor.app.watching.status import GuestStatus
 from phoenix_hypervisor.model.address import Address
@@ -16,9 +18,14 @@ from phoenix_hypervisor.model.errors import DataUnreadable
 from phoenix_hypervisor.model.watch import AlertWords
 from phoenix_hypervisor.watch.alerting import Condition, lasted
 from phoenix_hypervisor.watch.judge import UNANSWERED
-from phoenix_hypervisor.watch.slo import BURN_RULES
+from phoenix_hypervisor.watch.slo import BURN_RULES, WINDOWS
 
 _BUDGETS_S = 60.0
+_READ_S = 30.0
+"""A look at the budgets that takes longer says nothing of them."""
+_LATELY = {"1h": WINDOWS["1h"]}
+_ANSWERS = 20
+"""Of fewer answers one slow one would be too many."""
 _SHORT_S = min(rule.short_s for rule in BURN_RULES)
 
 
@@ -38,68 +45,96 @@ class Conditions:
 
     def __init__(self, desired: Desired) -> None:
         self._desired = desired
-        self._budgets: list[Condition] = []
+        self._budgets: list[Condition] | None = None
         self._budgets_at = float("-inf")
+        self._aside = Aside(_READ_S)
+        self._causes = Causes()
 
     def use(self, desired: Desired) -> None:
         """The files have changed."""
         self._desired = desired
         self._budgets_at = float("-inf")
 
-    async def now(
+    async def measure(self, now: float) -> None:
+        """Looks at the budgets, once a minute. What can't be read, or hangs, is not sure."""
+        if abs(now - self._budgets_at) < _BUDGETS_S:
+            return
+        self._budgets_at = now
+        try:
+            found = await self._aside(partial(objectives.measured, self._desired, now, _LATELY))
+        except (DataUnreadable, TimeoutError):
+            self._budgets = None
+        else:
+            self._budgets = [
+                one for each in found for one in (*of_budget(each, now), *of_latency(each, now))
+            ]
+
+    def now(
         self, statuses: Sequence[GuestStatus], now: float, healing: Healing | None
     ) -> list[Condition]:
-        """At this moment (Unix time); `healing` is None where nothing is healed yet.
-
-        Never raises: what can't be read is not sure.
+        """At this moment (Unix time), with the budgets as they were last measured; `healing` is
+        None where nothing is healed yet. Of one that is not made nothing is wrong.
         """
-        if abs(now - self._budgets_at) >= _BUDGETS_S:
-            self._budgets_at = now
-            self._budgets = await asyncio.to_thread(self._read_budgets, now)
+        missing = {status.address for status in statuses if not status.made}
         alerts = self._desired.watch.alerts
         because = healing.because if healing is not None else {}
+        causes = self._causes.now(self._desired, statuses, because, now)
         guests = [
             one
             for status in statuses
-            for one in of_guest(status, alerts, now, because.get(status.address, ""))
+            for one in of_guest(
+                status, alerts, now, because.get(status.address, ""), causes.get(status.address)
+            )
         ]
         healed = [one for status in statuses for one in of_healing(status, healing, now)]
-        return [*guests, *healed, *self._budgets]
+        budgets = self._unsure(now) if self._budgets is None else self._budgets
+        budgets = [
+            replace(one, severity="ticket")
+            if one.guest and self._causes.is_known(one.guest, now)
+            else one
+            for one in budgets
+        ]
+        return [one for one in (*guests, *healed, *budgets) if one.guest not in missing]
 
-    def _read_budgets(self, now: float) -> list[Condition]:
-        try:
-            found = objectives.measured(self._desired, now, {})
-        except DataUnreadable:
-            guests = [one for one in self._desired.guests.values() if one.runs]
-            promised = [one for one in guests if one.slo and one.slo.availability is not None]
-            return [_unsure_budget(one.address, one.name, now) for one in promised]
-        return [one for each in found for one in of_budget(each, now)]
+    def _unsure(self, now: float) -> list[Condition]:
+        found = []
+        for one in self._desired.guests.values():
+            slo = one.slo if one.runs else None
+            if slo and slo.availability is not None:
+                found.append(_unsure_budget(one.address, one.name, now))
+            if slo and slo.latency_p95_ms is not None:
+                found.append(
+                    Condition(f"slow {one.address}", "ticket", one.address, now, "", False)
+                )
+        return found
 
 
 def of_guest(
-    status: GuestStatus, alerts: AlertWords, now: float, because: str = ""
+    status: GuestStatus,
+    alerts: AlertWords,
+    now: float,
+    because: str = "",
+    cause: Cause | None = None,
 ) -> Iterator[Condition]:
     """Whether it is down, or nothing is known of it, for longer than is borne. One that was never
     made is not missed.
 
-    `because`: what was wrong before healing stopped it; who did that is healing then.
+    `because`: what was wrong before healing stopped it; who did that is healing then. `cause`: that
+    something which it depends on is down.
     """
     if status.health == "up" or not status.made:
         return
-    name = _named(status.address, status.name)
+    name = named(status.address, status.name)
     for_s = now - status.since
     down = status.health == "down" and for_s >= alerts.after_s
-    change = status.change
-    ended = status.state == "stopped" and change is not None and change.state != "running"
-    by = change.by if change is not None and ended else None
-    by = by or ("somebody" if status.paused else None)  # nothing pauses by itself
-    why = status.why
-    if because and (status.state != "running" or why == UNANSWERED):
-        why, by = because, None
-    text = f"{name} is down: {why}" + (f" ({by} asked for it)" if by else "")
+    by = asked_by(status, because)
+    healed = because and (status.state != "running" or status.why == UNANSWERED)
+    text = f"{name} is down: {because if healed else status.why}"
+    if by or cause:
+        text += f" ({f'{by} asked for it' if by else cause.text if cause else ''})"
     yield Condition(
         f"down {status.address}",
-        "ticket" if by else "page",  # somebody knows of it already
+        "ticket" if by or (cause and cause.known) else "page",  # somebody knows of it already
         status.address,
         status.since,
         text,
@@ -121,7 +156,7 @@ def of_healing(status: GuestStatus, healing: Healing | None, now: float) -> Iter
     """Whether healing gave it up, and whether its disks take nothing more: that ends badly, if not
     at once.
     """
-    address, name = status.address, _named(status.address, status.name)
+    address, name = status.address, named(status.address, status.name)
     full: FullDisks | None = FullDisks(now, sure=False)
     gave_up: tuple[float, str] | None = (now, "")
     if healing is not None:
@@ -139,7 +174,7 @@ def of_budget(found: Objective, now: float) -> Iterator[Condition]:
     """Whether its budget burns; not sure where too little of the last minutes is known."""
     if found.slo.availability is None:
         return
-    name = _named(found.guest, found.name)
+    name = named(found.guest, found.name)
     if found.burning is not None:
         rule = found.burning.rule
         text = (
@@ -151,10 +186,21 @@ def of_budget(found: Objective, now: float) -> Iterator[Condition]:
         yield _unsure_budget(found.guest, found.name, now)
 
 
+def of_latency(found: Objective, now: float) -> Iterator[Condition]:
+    """Whether too many answers of the last hour were slow; not sure where they were few."""
+    promised_ms, kept = found.slo.latency_p95_ms, found.windows.get("1h")
+    if promised_ms is None or kept is None:
+        return
+    sure = kept.answers >= _ANSWERS
+    if not sure or kept.in_time is False:
+        share = kept.slow / kept.answers if kept.answers else 0.0
+        text = (
+            f"{named(found.guest, found.name)} answers slower than promised: {share:.0%} of its "
+            f"answers of the last hour took more than {promised_ms:g} ms"
+        )
+        yield Condition(f"slow {found.guest}", "ticket", found.guest, now, text, sure)
+
+
 def _unsure_budget(guest: Address, name: str, now: float) -> Condition:
-    text = f"{_named(guest, name)} uses up its error budget too fast"
+    text = f"{named(guest, name)} uses up its error budget too fast"
     return Condition(f"budget {guest}", "ticket", guest, now, text, sure=False)
-
-
-def _named(address: Address, name: str) -> str:
-    return f"{address} ({name})" if name else address

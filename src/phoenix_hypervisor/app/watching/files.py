@@ -5,20 +5,24 @@ Files of secrets are among them: checks ask with what stands there.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from phoenix_hypervisor.app.watching.aside import Aside
 from phoenix_hypervisor.config.folder import FILES
 from phoenix_hypervisor.config.load import Loaded
 from phoenix_hypervisor.config.secrets import age_file, env_file
 from phoenix_hypervisor.model.errors import PhoenixError
 
 _EVERY_S = 2.0
+_LOOK_S = 10.0
+"""So long a look at the files is waited for; on a disk that hangs nothing has changed."""
 _FILES = (*FILES, env_file.FILE, age_file.FILE)
 Look = tuple[tuple[int, int, int] | None, ...]
 
 
 def look(folder: Path) -> Look:
-    """How the files are now: what differs once one was written."""
+    """How the files are now: what differs once one was written. Blocks as long as a disk does."""
     return tuple(_stat(folder / name) for name in _FILES)
 
 
@@ -29,9 +33,13 @@ async def changed(
 
     `tell` is told once of each change that can't be: the ones before stay in use.
     """
+    aside = Aside(_LOOK_S)
     while True:
         await asyncio.sleep(_EVERY_S)
-        now = look(folder)
+        try:
+            now = await aside(partial(look, folder))
+        except TimeoutError:
+            continue
         if now == before:
             continue
         try:
@@ -41,7 +49,7 @@ async def changed(
             why = f"can't be read: {error.message}"
         else:
             why = _wrong(found)
-        if look(folder) != now:
+        if await asyncio.to_thread(look, folder) != now:
             continue  # it is being written
         before = now
         if not why:

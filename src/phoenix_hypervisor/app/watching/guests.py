@@ -1,11 +1,15 @@
 """What is known of each watched guest, told to those who keep it."""
 
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
+from phoenix_hypervisor.app.watching.aside import Aside
 from phoenix_hypervisor.app.watching.keeper import Keeper
 from phoenix_hypervisor.app.watching.questions import Question
 from phoenix_hypervisor.app.watching.status import GuestStatus
@@ -14,16 +18,20 @@ from phoenix_hypervisor.model.check import Outcome
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.observed import GuestState, Observed
 from phoenix_hypervisor.model.watching import Answer, GuestChanged, Happening, Health
-from phoenix_hypervisor.watch.judge import Judge, Said
+from phoenix_hypervisor.watch.judge import STATES, Judge, Said
 from phoenix_hypervisor.watch.store import WHOLE, Key
-from phoenix_hypervisor.watch.time_line import State, Stretch, TimeLine
+from phoenix_hypervisor.watch.time_line import Stretch, TimeLine
 
+_UNREAD = "whether guests were made can't be told, by an unexpected {}: this is a bug"
 HOLD_S = 25.0
 """How long a look at a guest stands for the time after it: for two more looks, and a bit."""
 _LAG_S = 2.0
 """So long a look may tell how a guest was before the hypervisor's last event."""
 _NOT_OURS = "it was not made by this stack, and is not asked"
-_STATES = {"up": State.UP, "down": State.DOWN, "planned": State.PLANNED}
+_SETTLE_S = 10.0
+"""So long it is waited for the history; then what was known of each counts, else it is missed."""
+_SETTLE_AGAIN_S = 20.0
+"""While one is absent the history is asked again: a run may have told of it late."""
 Record = Callable[[Happening], None]
 WasMade = Callable[[Collection[Address]], Collection[Address]]
 """Which of these guests were there before, as far as is known."""
@@ -37,18 +45,25 @@ class _Watched:
     verdict: Health | None = None
     """The last one that was recorded; None before the first."""
     since: float = 0.0
+    doubts: int = 0
+    """How often it was unsettled whether it was made."""
 
 
 class Guests:
     """All guests that are watched. It outlives sessions."""
 
-    def __init__(self, keeper: Keeper, record: Record, was_made: WasMade = frozenset) -> None:
-        """`was_made` is asked of guests that begin to be watched; all, where it is not given."""
+    def __init__(self, keeper: Keeper, record: Record, was_made: WasMade | None = None) -> None:
+        """`was_made` is asked, in a thread, of guests that begin to be watched and of such that are
+        absent, while `settle` runs; all were, where it is not given.
+        """
         self._keeper = keeper
         self._was_made = was_made
         self._record = record
         self._guests: dict[Address, _Watched] = {}
         self._lines: dict[Key, TimeLine] = {}
+        self._unsettled = asyncio.Event()
+        self._aside = Aside(_SETTLE_S)
+        self._told: set[str] = set()
         self.answers = 0
         """So far."""
 
@@ -67,13 +82,11 @@ class Guests:
             self._stretches((address, WHOLE), self._guests.pop(address).judge.close(now))
         for key in self._lines.keys() - questions.keys():
             self._stretches(key, [self._lines.pop(key).close(now)])
-        new = wanted.keys() - self._guests.keys()
-        made = self._was_made(new) if new else ()
         for address, guest in wanted.items():
             watched = self._guests.get(address)
             if watched is None:
-                judge = Judge(HOLD_S, since=now, made=address in made)
-                watched = self._guests[address] = _Watched(guest.name, judge)
+                watched = self._guests[address] = _Watched(guest.name, Judge(HOLD_S, since=now))
+                self._unsettle(watched)
             watched.name = guest.name
             watched.judge.keep(sources[address])
         for key, question in questions.items():
@@ -120,7 +133,11 @@ class Guests:
     def plan(self, planned: Mapping[Address, str]) -> None:
         """These are away on purpose now, each with the reason; the others are not."""
         for address, watched in self._guests.items():
-            watched.judge.planned = planned.get(address, "")
+            why = planned.get(address, "")
+            if why != watched.judge.planned:
+                watched.judge.planned = why
+                if watched.judge.state == "absent":  # a run about it has ended, perhaps
+                    self._unsettle(watched)
 
     def saw(
         self, address: Address, state: GuestState, hindered: str = "", *, paused: bool = False
@@ -131,6 +148,8 @@ class Guests:
         known = not hindered and state != "unknown"
         if told is not None and known and told.state != state and now - told.at > _LAG_S:
             watched.change = None  # there was another one since, which nobody told
+        if state == "absent" and not hindered and watched.judge.state != "absent":
+            self._unsettle(watched)
         known_now = watched.judge.saw(state, now, hindered, paused=paused)
         self._judged(address, watched, known_now, now)
 
@@ -176,14 +195,58 @@ class Guests:
             health,
             outcome.message,
             latency,
-            slow=promised is not None and latency is not None and latency > promised,
+            slow=outcome.late
+            or (promised is not None and latency is not None and latency > promised),
             numbers=outcome.numbers,
         )
         self._keeper.answer(answer)
         if (line := self._lines.get(question.key)) is not None:
-            ended = line.close(now) if health == "unknown" else line.say(now, _STATES[health])
+            ended = line.close(now) if health == "unknown" else line.say(now, STATES[health])
             self._stretches(question.key, [ended])
         self._judged(question.guest, watched, watched.judge.answered(answer, said, asked), now)
+
+    async def settle(self) -> None:
+        """Asks which of the guests were made, until it is cancelled: of one that is absent at once,
+        before it is said to be down, and again while it is.
+        """
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SETTLE_AGAIN_S):
+                    await self._unsettled.wait()
+            self._unsettled.clear()
+            await self._settle_now()
+
+    async def _settle_now(self) -> None:
+        asked = {
+            address: (watched, watched.doubts)
+            for address, watched in self._guests.items()
+            if watched.judge.unsettled or (watched.judge.state == "absent" and watched.judge.made)
+        }
+        if self._was_made is None or not asked:
+            return
+        made: Collection[Address] = {one for one in asked if self._guests[one].judge.made}
+        try:
+            made = await self._aside(partial(self._was_made, asked))
+        except TimeoutError:  # a disk that hangs
+            pass
+        except Exception as error:  # noqa: BLE001 - a bug here must not end the watching
+            self._told_once(_UNREAD.format(type(error).__name__))
+        now = time.time()
+        for address, (watched, doubts) in asked.items():
+            if self._guests.get(address) is watched and watched.doubts == doubts:
+                known = watched.judge.settle(now, made=address in made)
+                self._judged(address, watched, known, now)
+
+    def _told_once(self, trouble: str) -> None:
+        if trouble not in self._told:
+            self._told.add(trouble)
+            self._record(Happening(time.time(), "trouble", "", trouble))
+
+    def _unsettle(self, watched: _Watched) -> None:
+        if self._was_made is not None:
+            watched.judge.unsettled = True
+            watched.doubts += 1
+            self._unsettled.set()
 
     def close(self) -> None:
         """Nobody watches any more."""

@@ -3,11 +3,18 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Literal
 
 from phoenix_hypervisor.app.session import Session
-from phoenix_hypervisor.app.watching.patient import FullDisks, Patient, Where
+from phoenix_hypervisor.app.watching.patient import (
+    FullDisks,
+    Patient,
+    Where,
+    answered_since,
+    patience_s,
+)
 from phoenix_hypervisor.app.watching.questions import names
-from phoenix_hypervisor.app.watching.remedies import Anew, Remedies, suspects
+from phoenix_hypervisor.app.watching.remedies import Anew, Remedies, named, suspects
 from phoenix_hypervisor.app.watching.status import GuestStatus
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest
@@ -24,15 +31,16 @@ from phoenix_hypervisor.watch.healing import (
     Wait,
     decide,
     evident,
+    in_doubt,
     is_plain,
+    taken_away,
 )
 from phoenix_hypervisor.watch.symptoms import Symptoms
 
 Record = Callable[[Happening], None]
-_USUAL_DEADLINE_S = 60.0
+_How = Literal["done", "failed", "left"]
+"""How a step went; `left`: it was not begun. One that is only told of counts as done."""
 _SOON_S = 2.0
-_AGAIN_LATER_S = 3600.0
-"""So long nothing is done about a disk where making room did not help."""
 _AGAIN_S = 30.0
 """So long a guest that is left alone is not looked at again, unless its state changes."""
 _BUSY_S = 3.0
@@ -72,7 +80,7 @@ class Healer:
         for name, course in recalled(before, lambda one: policies.get(one, HealPolicy())).items():
             guest = guests.get(Address(name))
             if guest is not None and course.last is not None:
-                course.settles_at = course.last[1] + _patience_s(guest)
+                course.settles_at = course.last[1] + patience_s(guest)
             self._patients[Address(name)] = Patient(course, course.down_since is not None)
         self.use(session, anew)
 
@@ -93,7 +101,7 @@ class Healer:
         self._heed_clock()
         patient = self._patient(status)
         if status.health == "up":
-            if _answered_since(status, patient.doubted):
+            if answered_since(status, patient.doubted):
                 self._is_up(patient, guest, now)
         elif status.health == "down":
             patient.recalled = False
@@ -109,8 +117,8 @@ class Healer:
         """Looks into a guest that counts as up, and mends what is plainly wrong there.
 
         With `hurts` a check of it hangs, or has failed once: then also what does not run begins
-        again. Else only a disk that is full counts, and a card that leads nowhere. Never at the
-        same time as `consider`.
+        again, but no guest is restarted. Else only a disk that is full counts, and a card that
+        leads nowhere. Never at the same time as `consider`.
         """
         guest = self._session.desired.guests.get(status.address)
         known = (status.state, status.health) == ("running", "up") and not status.planned
@@ -120,11 +128,9 @@ class Healer:
         if patient.course.down_since is not None:
             return
         seen = await self._look(patient, guest)
-        full = seen.full
-        if now < patient.made_room + _AGAIN_LATER_S:
-            seen = replace(seen, full=())
-        if now < patient.plugged + _AGAIN_LATER_S and not hurts:
-            seen = replace(seen, cut=())
+        if seen.taken:
+            self._tell_once(patient, guest, taken_away(seen.taken))
+        seen = patient.not_in_vain(in_doubt(seen, named(guest), patient.in_vain(now)), now)
         plugs = isinstance(self._session.driver, PlugsCards)
         if not is_plain(seen, hurts=hurts, plugs=plugs):
             return
@@ -135,21 +141,16 @@ class Healer:
         if not isinstance(decision, Do):
             patient.course.calm()
             return
-        await self._follow(decision, patient, guest, status, now)
-        if full or seen.cut:
-            await self._look_again(decision, patient, guest)
-        patient.doubted = self._clock()
-
-    async def _look_again(self, done: Do, patient: Patient, guest: Guest) -> None:
-        """Whether it helped; what did not is not done again soon."""
-        seen = await self._look(patient, guest)
-        if not (seen.full or seen.cut):
-            return
-        patient.course.helped = False
-        if done.step == "room" and seen.full:
-            patient.made_room = self._clock()
-        if done.step == "plug" and seen.cut:
-            patient.plugged = self._clock()
+        match await self._follow(decision, patient, guest, status, now):
+            case "left":
+                patient.course.calm()
+                return
+            case "failed":
+                patient.could_not(decision, self._clock())
+                patient.doubted = self._clock()
+            case "done":  # what did not help is not done again soon
+                patient.doubted = self._clock()
+                patient.mended(decision, await self._look(patient, guest), self._clock())
 
     @property
     def full(self) -> dict[Address, FullDisks]:
@@ -196,16 +197,14 @@ class Healer:
         self._latest = now
 
     async def _look(self, patient: Patient, guest: Guest) -> Symptoms:
-        seen = await self._remedies.look(guest, _patience_s(guest))
+        seen = await self._remedies.look(guest, patience_s(guest))
         patient.found(seen, self._clock())
         if self._session.driver.has_inside and not seen.silent:
             patient.course.ours = None  # it runs: no step of ours has left it stopped
         return seen
 
     def _is_up(self, patient: Patient, guest: Guest, now: float) -> None:
-        patient.quiet_until, patient.quiet_for, patient.left = 0.0, None, None
-        patient.because = ""
-        patient.told.clear()
+        patient.still_up()
         helped = patient.course.up(now)
         if patient.recalled:
             patient.recalled = False
@@ -217,7 +216,6 @@ class Healer:
     async def _decide(
         self, patient: Patient, guest: Guest, status: GuestStatus, now: float
     ) -> Decision:
-        patience_s = _patience_s(guest)
         looked = None
         if status.state == "running" and guest.heal.steps:
             if now < patient.course.settles_at:
@@ -239,7 +237,7 @@ class Healer:
             waits_for=waits_for,
             waited_at=patient.waited_at,
             plugs=isinstance(self._session.driver, PlugsCards),
-            patience_s=patience_s,
+            patience_s=patience_s(guest),
             runs_since=runs_since,
             suspects=tuple(suspects(guest, titles)),
         )
@@ -273,7 +271,7 @@ class Healer:
 
     async def _follow(
         self, decision: Decision, patient: Patient, guest: Guest, status: GuestStatus, now: float
-    ) -> None:
+    ) -> _How:
         where: Where = (status.state, status.change)
         course = patient.course
         if isinstance(decision, Leave) and decision.what == "gave-up":
@@ -281,7 +279,7 @@ class Healer:
             course.gave_up = course.gave_up or (self._clock(), decision.why)
             patient.left = where
             patient.quiet(where, decision.until or float("inf"))
-            return
+            return "left"
         if (
             course.gave_up is not None
             and isinstance(decision, Leave)
@@ -300,12 +298,14 @@ class Healer:
                 held = Leave("held", decision.step, why)
                 self._tell_once(patient, guest, held, decision.step)
                 patient.quiet(where, now + _AGAIN_S)
+                return "done"
             case Do():
-                await self._do(decision, patient, guest, status, now)
+                return await self._do(decision, patient, guest, status, now)
+        return "left"
 
     async def _do(
         self, do: Do, patient: Patient, guest: Guest, status: GuestStatus, now: float
-    ) -> None:
+    ) -> _How:
         course, began = patient.course, False
 
         def begins() -> None:
@@ -324,22 +324,24 @@ class Healer:
         try:
             said = await self._remedies.carry_out(do, guest, begins, takes_down)
         except _ChangedError:
-            return  # what was decided is out of date
+            return "left"  # what was decided is out of date
         except PhoenixError as error:
-            if isinstance(error, StackBusy) and not began:
-                if not (busy or self._remedies.holds):  # else it is healing that holds it
-                    self._tell_once(patient, guest, Leave("held", "busy", error.message))
-                patient.quiet((status.state, status.change), now + _BUSY_S)
-            else:
+            if not isinstance(error, StackBusy) or began:
                 self._failed(do, patient, guest, error, began=began)
-            return
+                return "failed"
+            ours = busy or self._remedies.holds  # then it is healing that holds it
+            if status.health == "down" and not ours:
+                self._tell_once(patient, guest, Leave("held", "busy", error.message))
+            patient.quiet((status.state, status.change), now + _BUSY_S)
+            return "left"
         if said:
             self._tell(guest, "heal", f"{do.step}: {said}")
         course.ours = None
         if status.state != "running":
             patient.quiet((status.state, status.change), self._clock() + _SEEN_S)
         soon = do.step in ("room", "plug") or do.wakes
-        course.ended(self._clock(), _SOON_S if soon else _patience_s(guest))
+        course.ended(self._clock(), _SOON_S if soon else patience_s(guest))
+        return "done"
 
     def _failed(
         self, do: Do, patient: Patient, guest: Guest, error: PhoenixError, *, began: bool
@@ -376,14 +378,3 @@ class Healer:
 
 class _ChangedError(Exception):
     """A step is not begun: the guest is another way by now."""
-
-
-def _answered_since(status: GuestStatus, moment: float) -> bool:
-    """Whether a check has answered since then; one without checks needs none."""
-    return not status.answers or any(one.at >= moment for one in status.answers)
-
-
-def _patience_s(guest: Guest) -> float:
-    """How long it may take to come up: as its policy says, or as a slow check of it does."""
-    slow = [check.deadline_s for check in guest.checks if check.deadline_s > _USUAL_DEADLINE_S]
-    return max([guest.heal.settle_s, *slow])

@@ -25,10 +25,10 @@ _AGAIN_S = 1.0
 class Hears(Protocol):
     """Who is told what is seen. Moments are of the event loop's clock."""
 
-    def looked(self, observed: Observed, began: float) -> None:
+    async def looked(self, observed: Observed, began: float) -> None:
         """A look at all guests, and the moment when it began."""
 
-    def changed(self, change: GuestChanged) -> None:
+    async def changed(self, change: GuestChanged) -> None:
         """An event of the hypervisor's."""
 
     def lost(self, why: str) -> None:
@@ -95,7 +95,7 @@ class Lookout:
         try:
             async with asyncio.timeout(_LIMIT_S):
                 observed = await observe.observe(self._session.desired, self._session.driver)
-            self._hears.looked(observed, began)
+            await self._hears.looked(observed, began)
         except PhoenixError as error:
             why = self._session.secrets.redactor(error.message)
         except TimeoutError:
@@ -117,7 +117,7 @@ class Lookout:
                     if change is None:
                         self.listens = True
                     else:
-                        self._hears.changed(change)
+                        await self._hears.changed(change)
                     self.look_soon()
             except PhoenixError:
                 pass  # what happens meanwhile is seen by looking, as is that the target is lost

@@ -14,8 +14,9 @@ _MONTH_S = 30 * 86400.0
 
 
 def before(folder: Path, target: str, guests: Collection[Address]) -> frozenset[Address]:
-    """Those that runs on a target (`sim`, `incus`, …) have changed, and none has deleted since.
-    Where the history knows nothing of one: whether it was seen up in the last 30 days.
+    """Those that runs on a target (`sim`, `incus`, …) have changed, and none of somebody's has
+    deleted since. Where the history knows nothing of one: whether it was seen up in the last 30
+    days.
 
     Blocks for the time of two queries. What can't be read counts as seen: better one that is
     missed for nothing than one that nobody misses.

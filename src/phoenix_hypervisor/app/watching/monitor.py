@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Protocol
@@ -10,13 +11,14 @@ from phoenix_hypervisor.app import hiding
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.app.watching import questions as asking
 from phoenix_hypervisor.app.watching.applies import Applies
+from phoenix_hypervisor.app.watching.aside import Aside
 from phoenix_hypervisor.app.watching.guests import Guests, Record
 from phoenix_hypervisor.app.watching.lookout import Lookout
 from phoenix_hypervisor.app.watching.places import Places
 from phoenix_hypervisor.app.watching.questions import Question
 from phoenix_hypervisor.app.watching.reach import Reach
 from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.check import Outcome
+from phoenix_hypervisor.model.check import Outcome, Place
 from phoenix_hypervisor.model.errors import PhoenixError
 from phoenix_hypervisor.model.observed import Observed
 from phoenix_hypervisor.model.watching import GuestChanged, Happening
@@ -35,6 +37,8 @@ _SELDOM_S = 5.0
 _AGAIN_PER_S = 200.0
 """So many of those that fail are asked again in a second, at most."""
 _TICK_S = 1.0
+_HISTORY_S = 3.0
+"""So long it is waited for what runs change just now; then that is as it was."""
 _CONFIRMED = 2
 _HANGS_S = 1.0
 _USUALLY = 3.0
@@ -79,6 +83,9 @@ class Monitor:
         self._reach = Reach(hosts, self._runs, partial(cares.doubt, hurts=False))
         self._lookout = Lookout(session, self)
         self._applies = Applies(session.desired.folder)
+        self._aside = Aside(_HISTORY_S)
+        self._in_turn = asyncio.Lock()
+        self._changing: Mapping[Address, str] = {}
         self._calendar = Calendar(session.desired.watch.maintenance)
         self._group = asyncio.TaskGroup()
         self._timer: asyncio.TimerHandle | None = None
@@ -104,7 +111,7 @@ class Monitor:
                 self._ask_those_due()
                 try:
                     while True:
-                        self._plan()
+                        await self._plan()
                         self._cares.every_second()
                         await asyncio.sleep(_TICK_S)
                 finally:
@@ -117,17 +124,17 @@ class Monitor:
 
     # What the hypervisor says.
 
-    def looked(self, observed: Observed, began: float) -> None:
+    async def looked(self, observed: Observed, began: float) -> None:
         """A look; of guests that an event has told of since it began, the event counts."""
-        self._plan()
+        await self._plan()
         newer = frozenset(address for address, at in self._heard.items() if at >= began)
         self._guests.looked(observed, self._desired.stack, newer)
 
-    def changed(self, change: GuestChanged) -> None:
+    async def changed(self, change: GuestChanged) -> None:
         """An event. A guest that begins to run is asked at once, by new ways in."""
         now = asyncio.get_running_loop().time()
         self._heard[change.address] = now
-        self._plan()
+        await self._plan()
         if not self._guests.changed(change) or self._ends:
             return
         self._cares.changed(change.address)
@@ -152,14 +159,18 @@ class Monitor:
     def _runs(self, address: Address) -> bool:
         return self._guests.judge(address).state == "running"
 
-    def _plan(self) -> None:
+    async def _plan(self) -> None:
+        """Whoever calls it first goes on first: what is seen is told in its order."""
+        async with self._in_turn:
+            with suppress(TimeoutError):  # a disk that hangs
+                self._changing = await self._aside(self._applies.now)
         now = time.time()
         planned = {
             address: why
             for address in self._desired.guests
             if (why := self._calendar.planned(now, address))
         }
-        self._guests.plan(planned | self._applies.now())
+        self._guests.plan({**planned, **self._changing})
 
     # What the checks say.
 
@@ -187,19 +198,16 @@ class Monitor:
         self._timer = loop.call_at(now + following, self._ask_those_due)
 
     async def _ask(self, question: Question) -> None:
-        asked = time.time()
         again_s: float | None = None
         loop = asyncio.get_running_loop()
-        hangs = loop.call_later(self._hangs_s(question), self._hurts, question.guest)
         try:
-            said, outcome = await self._answer(question)
+            said, outcome, asked = await self._answer(question)
             outcome = hiding.outcome(outcome, self._session.secrets.redactor)
             self._guests.answered(question, said, outcome, asked)
             again_s = self._again_s(question)
-            if again_s == _CONFIRM_S:
+            if self._guests.judge(question.guest).failures(question.name) == 1:
                 self._hurts(question.guest)
         finally:
-            hangs.cancel()
             self._schedule.answered(question.key, loop.time(), again_s)
         self._ask_those_due()
 
@@ -207,29 +215,38 @@ class Monitor:
         """How long it may take before something may be wrong."""
         return max(_HANGS_S, _USUALLY * self._guests.judge(question.guest).took_s(question.name))
 
-    async def _answer(self, question: Question) -> tuple[Said, Outcome]:
+    async def _answer(self, question: Question) -> tuple[Said, Outcome, float]:
+        """What it says, and when it was asked: once it has its place, which may be waited for."""
         guest = self._desired.guests[question.guest]
-        by_way_in = question.check.source == "inside"
+        by_way_in, asked = question.check.source == "inside", time.time()
         try:
-            async with self._places.at(guest) as place:
-                real = self._session.driver.has_inside
-                outcome = await asking.ask(question, place, real=real)
+            async with self._places.at(guest, question.check) as place:
+                asked = time.time()
+                outcome = await self._ask_at(question, place)
                 if not outcome.ok and guest.ip is None:
                     with suppress(PhoenixError):
                         await place.refresh()
         except PhoenixError as error:  # where it is could not be asked
             outcome, by_way_in = Outcome(False, error.message), True
         except Exception as error:  # noqa: BLE001 - a bug of one check costs that check alone
-            return "unknown", self._told(question, error)
-        if outcome.ok:
-            return "up", outcome
+            return "unknown", self._told(question, error), asked
+        if outcome.ok or outcome.late:  # how late is a matter of latency, not of availability
+            return "up", outcome, asked
         if self._guests.judge(question.guest).failures(question.name) >= _CONFIRMED:
-            return "down", outcome
+            return "down", outcome, asked
         if by_way_in and not await self._lookout.look_now():
-            return "unknown", outcome  # the way in is lost, which says nothing of the guest
+            return "unknown", outcome, asked  # the way in is lost: that says nothing of the guest
         if not self._lookout.listens:
             self._lookout.look_soon()
-        return "down", outcome
+        return "down", outcome, asked
+
+    async def _ask_at(self, question: Question, place: Place) -> Outcome:
+        loop = asyncio.get_running_loop()
+        hangs = loop.call_later(self._hangs_s(question), self._hurts, question.guest)
+        try:
+            return await asking.ask(question, place, real=self._session.driver.has_inside)
+        finally:
+            hangs.cancel()
 
     def _told(self, question: Question, error: Exception) -> Outcome:
         kind = type(error).__name__

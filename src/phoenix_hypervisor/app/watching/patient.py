@@ -3,14 +3,21 @@
 from dataclasses import dataclass, field, replace
 
 from phoenix_hypervisor.app.watching.status import GuestStatus
+from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.observed import GuestState
 from phoenix_hypervisor.model.watching import GuestChanged, Health
 from phoenix_hypervisor.watch.course import Course, Step, rung
+from phoenix_hypervisor.watch.healing import TAKEN, Do
 from phoenix_hypervisor.watch.judge import UNANSWERED
 from phoenix_hypervisor.watch.symptoms import Symptoms
 
 Where = tuple[GuestState, GuestChanged | None]
 """How a guest was when something was decided: what differs once it stops or starts."""
+_USUAL_DEADLINE_S = 60.0
+_AGAIN_LATER_S = 3600.0
+"""So long nothing is done again, for one that counts as up, that did not help."""
+_FAILED_S = 20.0
+"""So long at first after a step that failed for one that counts as up; doubled each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +47,12 @@ class Patient:
     told: set[str] = field(default_factory=set)
     doubted: float = 0.0
     """When the last step ended that was done although it counted as up."""
-    made_room: float = float("-inf")
-    """When that was done last for one that counted as up, and did not help."""
-    plugged: float = float("-inf")
-    """The same of its network cards."""
+    not_before: dict[Step, float] = field(default_factory=dict)
+    """Until when steps are not done again for one that counts as up: they did not help."""
+    begun: dict[str, float] = field(default_factory=dict)
+    """Units and cards that were begun for one that counted as up, and when, until they are well."""
+    failed: int = 0
+    """How many steps in a row have failed while it counted as up."""
     waited_at: float = 0.0
     """When it last had to wait for guests that it depends on."""
     because: str = ""
@@ -58,6 +67,54 @@ class Patient:
             self.full = FullDisks(self.full.since if self.full else now, seen.full)
         elif not seen.silent:
             self.full = None
+        if not seen.silent:
+            ill = {*seen.dead, *seen.frozen, *seen.young, *seen.idle, *seen.cut}
+            self.begun = {name: at for name, at in self.begun.items() if name in ill}
+            if not seen.taken:
+                self.told.discard(TAKEN)
+
+    def still_up(self) -> None:
+        """It is up: what was told of it while it was down is over, but not what was taken away."""
+        self.quiet_until, self.quiet_for, self.left = 0.0, None, None
+        self.waited_at = 0.0
+        self.because = ""
+        self.told &= {TAKEN}
+
+    def in_vain(self, now: float) -> frozenset[str]:
+        """Units and cards that were begun within the hour, and are not well since."""
+        return frozenset(name for name, at in self.begun.items() if now < at + _AGAIN_LATER_S)
+
+    def not_in_vain(self, seen: Symptoms, now: float) -> Symptoms:
+        """Without what a step would mend that is not to be done again yet."""
+        vain = {step for step, until in self.not_before.items() if now < until}
+        if "room" in vain:
+            seen = replace(seen, full=())
+        if "plug" in vain:
+            seen = replace(seen, cut=())
+        if "service" in vain:
+            seen = replace(seen, dead=(), frozen=(), idle=())
+        return seen
+
+    def mended(self, do: Do, seen: Symptoms, now: float) -> None:
+        """A step was done for one that counts as up; what a look after it found."""
+        self.failed = 0
+        if (do.step == "room" and seen.full) or (do.step == "plug" and seen.cut):
+            self.not_before[do.step] = now + _AGAIN_LATER_S
+            self.course.helped = False
+        if do.step == "service":
+            self.begun |= dict.fromkeys((*do.units, *do.cards), now)
+            self.found(seen, now)
+            self.course.helped &= {*seen.dead, *seen.frozen}.isdisjoint(do.units)
+
+    def could_not(self, do: Do, now: float) -> None:
+        """A step failed for one that counts as up. It costs nothing of the hour's limit, which is
+        for those that are down; instead the pauses grow.
+        """
+        self.course.helped = False
+        self.course.uncounted()
+        pause_s = min(_FAILED_S * 2.0**self.failed, _AGAIN_LATER_S)
+        self.failed += 1
+        self.not_before[do.step] = now + pause_s
 
     def disks(self, now: float) -> FullDisks | None:
         """What is known of its disks; None where they are well."""
@@ -86,7 +143,9 @@ class Patient:
         self.course.shift(by_s)
         self.quiet_until += by_s
         self.doubted += by_s
-        self.made_room += by_s
+        self.waited_at += by_s
+        self.not_before = {step: at + by_s for step, at in self.not_before.items()}
+        self.begun = {name: at + by_s for name, at in self.begun.items()}
         if self.full is not None:
             self.full = replace(self.full, since=self.full.since + by_s)
 
@@ -101,6 +160,17 @@ class Patient:
             self.left = None
             return
         self.left = where
+
+
+def patience_s(guest: Guest) -> float:
+    """How long it may take to come up: as its policy says, or as a slow check of it does."""
+    slow = [check.deadline_s for check in guest.checks if check.deadline_s > _USUAL_DEADLINE_S]
+    return max([guest.heal.settle_s, *slow])
+
+
+def answered_since(status: GuestStatus, moment: float) -> bool:
+    """Whether a check has answered since then; one without checks needs none."""
+    return not status.answers or any(one.at >= moment for one in status.answers)
 
 
 def _by_somebody(left: Where, status: GuestStatus) -> bool:

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from phoenix_hypervisor.app.session import Session
 from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.check import Check
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.verify.place import GuestPlace
 
 _SHELLS = 2
-"""Of one guest at once: a check that hangs inside doesn't stop the others."""
+"""Of one guest at once: a check that hangs inside doesn't stop the others. Each check `llm` has one
+more for itself, since it may take minutes.
+"""
 _OPEN = 64
 """Guests with a way in that is kept open; each is a process here."""
 
@@ -20,6 +23,7 @@ _OPEN = 64
 class _Open:
     place: GuestPlace
     leave: AsyncExitStack
+    quick: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SHELLS))
     users: int = 0
     dropped: bool = False
 
@@ -37,14 +41,18 @@ class Places:
     _turns: dict[Address, asyncio.Lock] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def at(self, guest: Guest) -> AsyncIterator[GuestPlace]:
-        """The guest's place; opened where it isn't yet. Raises what the driver raises."""
+    async def at(self, guest: Guest, check: Check) -> AsyncIterator[GuestPlace]:
+        """The guest's place for one of its checks, which has its shell there and waits for none;
+        opened where it isn't yet. Raises what the driver raises.
+        """
         async with self._turns.setdefault(guest.address, asyncio.Lock()):
             used = self._open.pop(guest.address, None) or await self._enter(guest)
             self._open[guest.address] = used  # the last one used stands last
         used.users += 1
         try:
-            yield used.place
+            shares = check.source == "inside" and not _is_long(check)
+            async with used.quick if shares else nullcontext():
+                yield used.place
         finally:
             used.users -= 1
             await used.end_if_unused()
@@ -64,8 +72,9 @@ class Places:
 
     async def _enter(self, guest: Guest) -> _Open:
         session, leave = self.session, AsyncExitStack()
+        shells = _SHELLS + sum(_is_long(check) for check in guest.checks)
         place = GuestPlace(
-            session.driver, guest.address, session.secrets.lookup, ip=guest.ip, shells=_SHELLS
+            session.driver, guest.address, session.secrets.lookup, ip=guest.ip, shells=shells
         )
         return _Open(await leave.enter_async_context(place), leave)
 
@@ -73,3 +82,7 @@ class Places:
         inside = [address for address, one in self._open.items() if one.place.is_inside]
         for address in inside[: max(0, len(inside) - _OPEN)]:
             await self.drop(address)
+
+
+def _is_long(check: Check) -> bool:
+    return check.source == "inside" and check.kind == "llm"

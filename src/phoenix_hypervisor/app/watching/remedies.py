@@ -4,7 +4,8 @@ import asyncio
 import shlex
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import replace
 
 from phoenix_hypervisor import features, observe
 from phoenix_hypervisor.app import undo
@@ -28,6 +29,7 @@ from phoenix_hypervisor.watch.symptoms import Symptoms
 
 COMMAND = HEALS
 _LOOK_S = 8.0
+_ASK_S = 3.0
 _STOP_S = 15.0
 _CUT_STOP_S = 5.0
 _INSIDE_S = 60.0
@@ -77,20 +79,33 @@ class Remedies:
         """What is wrong inside; where nothing can be asked, that."""
         if not self._session.driver.has_inside:
             return Symptoms()
-        known = features.available()
-        patterns = [unit for use in guest.features for unit in known[use.name].units]
-        cards = [nic.name for nic in guest.nics if nic.address] if guest.kind == "lxc" else []
+        patterns = named(guest)
+        cards = _cards(guest) if guest.kind == "lxc" else []
         folders = ["/", *(volume.target for volume in guest.volumes)]
         try:
             async with asyncio.timeout(_LOOK_S):
                 said = await self._inside(guest, symptoms.script(patterns, folders, cards))
-            return symptoms.read(said, patience_s)
+            return await self._with_taken(guest, symptoms.read(said, patience_s))
         except TimeoutError:
             return Symptoms(silent=f"it did not answer within {_LOOK_S:.0f} s")
         except PhoenixError as error:
             return Symptoms(silent=self._session.secrets.redactor(error.message))
         except (ValueError, IndexError):
             return Symptoms(silent="its answer makes no sense")
+
+    async def _with_taken(self, guest: Guest, seen: Symptoms) -> Symptoms:
+        """Of the cards that are away, which somebody took. Where that can't be told the driver
+        refuses to put on what is not ours.
+        """
+        driver = self._session.driver
+        if not seen.cut or not isinstance(driver, PlugsCards):
+            return seen
+        with suppress(PhoenixError, TimeoutError):
+            async with asyncio.timeout(_ASK_S):
+                taken = await driver.taken_away(guest, seen.cut)
+            left = tuple(card for card in seen.cut if card not in taken)
+            return replace(seen, cut=left, taken=tuple(taken))
+        return seen
 
     async def carry_out(
         self,
@@ -132,7 +147,7 @@ class Remedies:
             return ""
         if do.step == "restart":
             # Who can be reached by nobody has nothing to finish.
-            limit_s = _CUT_STOP_S if do.cards else _STOP_S
+            limit_s = _CUT_STOP_S if {*_cards(guest)} <= {*do.cards} else _STOP_S
             await driver.stop(guest.address, _untold, limit_s=limit_s)
             takes_down()
         await driver.start(guest, _untold)
@@ -166,16 +181,17 @@ class Remedies:
         it may be away already.
         """
         address = guest.address
+        # Held once for both: nobody comes between them. Each is a run of its own in the history.
         async with self._anew() as session, session.hold(COMMAND):
             observed = await observe.observe(session.desired, session.driver)
             if address in observed.guests or address in observed.unknown:
                 plan, observed = await session.plan_destroy([address])
                 refuse(plan, frozenset({address}))
                 begins()
-                await _apply(session, plan, observed, f"destroy {address}")
+                first = replace(session, run_id=_run_id())
+                await _apply(first, plan, observed, f"destroy {address}")
             else:
                 begins()
-        async with self._anew() as session, session.hold(COMMAND):
             plan, observed = await session.plan(Options(targets=frozenset({address})))
             refuse(plan, frozenset())
             await _apply(session, plan, observed, f"apply --target {address}")
@@ -185,8 +201,14 @@ class Remedies:
             await self._session.driver.start(guest, _untold)
 
     def _hold(self) -> AbstractAsyncContextManager[object]:
-        run = Run(uuid.uuid4().hex[:12], origin.user(), COMMAND)
+        run = Run(_run_id(), origin.user(), COMMAND)
         return self._session.driver.hold(self._session.desired.stack, run)
+
+
+def named(guest: Guest) -> Sequence[str]:
+    """The units that the guest's features run, by names or patterns."""
+    known = features.available()
+    return [unit for use in guest.features for unit in known[use.name].units]
 
 
 def suspects(guest: Guest, failing: frozenset[str]) -> Sequence[str]:
@@ -196,9 +218,12 @@ def suspects(guest: Guest, failing: frozenset[str]) -> Sequence[str]:
     for use in guest.features:
         feature = known[use.name]
         for spec in feature.checks(use.options, guest):
-            checks = (kinds[kind].model_validate(words) for kind, words in spec.items())
-            if any(check.title in failing for check in checks):
-                found += feature.units
+            for kind, words in spec.items():
+                check = kinds[kind].model_validate(words)
+                if check.title in failing:
+                    port = getattr(check, "port", None)
+                    unit = feature.unit_at(use.options, port) if port else ""
+                    found += [unit] if unit else feature.units
     return found
 
 
@@ -209,6 +234,15 @@ async def _apply(session: Session, plan: Plan, observed: Observed, words: str) -
     if not report.ok:
         told = "; ".join(f"{each.step}: {each.message}" for each in report.failed)
         raise PhoenixError(told or "it was interrupted")
+
+
+def _cards(guest: Guest) -> Sequence[str]:
+    """Its network cards by which it can be reached."""
+    return [nic.name for nic in guest.nics if nic.address]
+
+
+def _run_id() -> str:
+    return uuid.uuid4().hex[:12]
 
 
 def _of_service(do: Do) -> str:

@@ -8,8 +8,10 @@ from ipaddress import ip_address
 from phoenix_hypervisor.app.metrics import Exposition
 from phoenix_hypervisor.model.errors import PhoenixError, UsageError
 
-Answer = Callable[[str], Exposition | None]
-"""Takes the header `Accept`; blocks for the time of some queries. None: nothing is open yet."""
+Answer = Callable[[str], Callable[[], Exposition] | None]
+"""Takes the header `Accept`, and gives what blocks for the time of some queries, which is called in
+a thread. None: nothing is open yet.
+"""
 _HIGHEST = 65535
 
 
@@ -38,9 +40,10 @@ async def served(at: tuple[str, int] | None, answer: Answer) -> AsyncIterator[No
     from aiohttp import web
 
     async def metrics(request: web.Request) -> web.Response:
-        found = await asyncio.to_thread(answer, request.headers.get("Accept", ""))
-        if found is None:
+        reads = answer(request.headers.get("Accept", ""))
+        if reads is None:
             return web.Response(status=503, text="not watching yet\n")
+        found = await asyncio.to_thread(reads)
         return web.Response(body=found.body, headers={"Content-Type": found.content_type})
 
     application = web.Application()

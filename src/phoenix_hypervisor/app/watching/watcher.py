@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,9 @@ _SETTLE_S = 120.0
 _END_S = 30.0
 """So long the end of watching waits for them."""
 _WELL_S = 30.0
-"""A watcher that asked nothing for so long, or that late, tells nobody that it is well."""
+"""A watcher that asked nothing for so long, or that late in the last minute, tells nobody that it
+is well.
+"""
 _SHARES = (0.5, 0.9, 0.99)
 Open = Callable[[], AbstractAsyncContextManager[Session]]
 
@@ -55,7 +58,7 @@ class Opening:
     read: Callable[[], Loaded]
     lookup: Callable[[str], str]
     hide: Redactor
-    was_made: WasMade = frozenset
+    was_made: WasMade | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,8 @@ class Watcher:
     async def run(self) -> None:
         """Watches until it is cancelled. Raises `PhoenixError` where it can't begin."""
         async with scraped.served(self._wishes.metrics, self._exposition):
-            side = [asyncio.create_task(self._write()), asyncio.create_task(self._live())]
+            sides = (self._write(), self._live(), self._guests.settle())
+            side = [asyncio.create_task(one) for one in sides]
             try:
                 while True:
                     await self._open_and_watch()
@@ -140,7 +144,7 @@ class Watcher:
         """Raises `PhoenixError` where the first opening can't be waited for."""
         lost = ""
         while True:
-            before = files.look(self._opening.folder)
+            before = await asyncio.to_thread(files.look, self._opening.folder)
             try:
                 async with self._opening.session() as session:
                     await self._watch(session, before)
@@ -232,8 +236,9 @@ class Watcher:
         return self._guests.status(address) if address in self._guests else None
 
     def _is_well(self) -> bool:
-        late = self._schedule.lateness.percentile_s(0.99)
-        return time.monotonic() - self._second < _WELL_S and (late is None or late < _WELL_S)
+        now = time.monotonic()
+        late = self._schedule.lately.percentile_s(0.99, now)
+        return now - self._second < _WELL_S and (late is None or late < _WELL_S)
 
     async def _write(self) -> None:
         """Whatever happens to a write, there is a next one."""
@@ -260,7 +265,7 @@ class Watcher:
             hangs = late > _HANGS_S
             await asyncio.sleep(_TICK_S)
 
-    def _exposition(self, accept: str) -> metrics.Exposition | None:
+    def _exposition(self, accept: str) -> Callable[[], metrics.Exposition] | None:
         if self._desired is None:
             return None
         late = self._schedule.lateness
@@ -273,7 +278,7 @@ class Watcher:
             checks=len(self._schedule),
             writes=not self._keeper.trouble,
         )
-        return self._metrics.exposition(self._desired, accept, seen)
+        return partial(self._metrics.exposition, self._desired, accept, seen)
 
     @staticmethod
     def _what(session: Session) -> str:

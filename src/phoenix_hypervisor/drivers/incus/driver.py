@@ -209,6 +209,10 @@ class IncusDriver:
         """Takes network cards off a running guest and puts them on again."""
         await self._guests.plug_again(guest, cards, tell)
 
+    async def taken_away(self, guest: Guest, cards: Sequence[str]) -> Sequence[str]:
+        """Which of these cards somebody took away."""
+        return await self._guests.taken_away(guest, cards)
+
     async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool = False) -> None:
         """Removes it with its own volumes."""
         await self._guests.delete(address, tell, keep_volumes=keep_volumes)

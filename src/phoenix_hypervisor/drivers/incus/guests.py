@@ -6,6 +6,7 @@ anew by the next apply.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,7 +27,8 @@ _KEPT = ("volatile.", "image.", names.HANDOVER)
 _STOP_LIMIT_S = 90  # databases take their time
 _HARD_STOP_LIMIT_S = 30
 _PLUG_LIMIT_S = 15.0
-_TRIES = 3
+_SWAP_LIMIT_S = 20.0
+"""So long it is tried to put a card on again: the daemon may be away that long when it restarts."""
 _OWN_ADDRESS = ".hwaddr"
 """A card that comes on again under another one is not found for a while: neighbours remember."""
 _AGAIN_S = 0.5
@@ -90,8 +92,12 @@ class Guests:
                 await self._inside.reload(guest.address)
 
     async def start(self, guest: Guest, tell: Tell) -> None:
-        """Starts it and waits for its init system and its addresses."""
+        """Starts it and waits for its init system and its addresses. Cards that we took off, and
+        could not put on again, come first.
+        """
         current, _ = await self._read(guest.address)
+        if lost := _unplugged(current) - current["devices"].keys():
+            await self._swap(guest, lost)
         if current["status"] == "Frozen":  # a backup paused it, and was killed
             tell("going on")
             await self._set_state(guest.address, "unfreeze", _START_LIMIT_S)
@@ -115,35 +121,52 @@ class Guests:
     async def plug_again(self, guest: Guest, cards: Sequence[str], tell: Tell) -> None:
         """Takes network cards off a running guest and puts them on again."""
         tell("taking off and putting on " + ", ".join(cards))
-        off = {names.nic_device(card) for card in cards}
-        bridges = await self._bridges()
-        made = instance.devices(guest, self._volumes.default_pool, bridges)
-        # Nobody who breaks off comes between the two; one who is killed there has left none.
-        await asyncio.shield(
-            self._swap(guest, off, {name: made[name] for name in off & made.keys()})
-        )
+        # Nobody who breaks off comes between the two; one who is killed there has left a mark.
+        await asyncio.shield(self._swap(guest, {names.nic_device(card) for card in cards}))
         await self._inside.ready(guest, tell, _PLUG_LIMIT_S)
 
-    async def _swap(self, guest: Guest, off: set[str], made: instance.Devices) -> None:
+    async def taken_away(self, guest: Guest, cards: Sequence[str]) -> Sequence[str]:
+        """Which of these cards somebody took away: no mark says that we did."""
+        current, _ = await self._read(guest.address)
+        ours = current["devices"].keys() | _unplugged(current)
+        return [card for card in cards if names.nic_device(card) not in ours]
+
+    async def _swap(self, guest: Guest, cards: set[str]) -> None:
         current, etag = await self._read(guest.address)
         devices: instance.Devices = current["devices"]
-        on = dict(made) | {name: devices[name] for name in off & devices.keys()}
+        if taken := cards - devices.keys() - _unplugged(current):
+            raise Conflict(
+                f"{guest.address}: somebody took {', '.join(sorted(taken))} away",
+                hint="`phoenix apply` puts it back",
+            )
+        off = cards | (_unplugged(current) - devices.keys())
+        made = instance.devices(guest, self._volumes.default_pool, await self._bridges())
+        on = {name: made[name] for name in off & made.keys()}
+        on |= {name: devices[name] for name in off & devices.keys()}
         left = {name: words for name, words in devices.items() if name not in off}
         kept = {k: v for k, v in current["config"].items() if k.endswith(_OWN_ADDRESS)}
-        path = _path(guest.address)
         if left != devices:
-            await self._client.send("PUT", path, {**current, "devices": left}, etag=etag)
-        for tries in range(_TRIES, 0, -1):
-            now, etag = await self._read(guest.address)
-            body = {**now, "config": now["config"] | kept, "devices": now["devices"] | on}
+            marked = current["config"] | {names.UNPLUGGED: " ".join(sorted(off))}
+            body = {**current, "config": marked, "devices": left}
+            await self._client.send("PUT", _path(guest.address), body, etag=etag)
+        until = time.monotonic() + _SWAP_LIMIT_S
+        while True:
             try:
-                await self._client.send("PUT", path, body, etag=etag)
+                await self._put_on(guest.address, on, kept)
             except DriverError:
-                if tries == 1:
+                if time.monotonic() >= until:
                     raise
                 await asyncio.sleep(_AGAIN_S)
             else:
                 return
+
+    async def _put_on(
+        self, address: Address, on: instance.Devices, kept: Mapping[str, str]
+    ) -> None:
+        now, etag = await self._read(address)
+        own = {k: v for k, v in now["config"].items() if k != names.UNPLUGGED}
+        body = {**now, "config": {**own, **kept}, "devices": now["devices"] | on}
+        await self._client.send("PUT", _path(address), body, etag=etag)
 
     async def delete(self, address: Address, tell: Tell, *, keep_volumes: bool) -> None:
         """Removes the instance and, unless they are kept, the volumes that were made for it."""
@@ -313,6 +336,10 @@ def _shared(handed: handover.Handover) -> instance.Devices:
         }
         for number, folder in enumerate(handed.folders)
     }
+
+
+def _unplugged(current: Mapping[str, Any]) -> set[str]:
+    return set(current["config"].get(names.UNPLUGGED, "").split())
 
 
 def _path(address: Address, *more: str) -> str:

@@ -31,6 +31,7 @@ _OWNED = (
     names.NAME,
     names.FIREWALL,
     names.PROTECTED,
+    names.UNPLUGGED,
 )
 _OWNED_PREFIXES = (names.NIC, names.VOLUME)
 

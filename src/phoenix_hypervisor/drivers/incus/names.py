@@ -23,6 +23,9 @@ PROTECTED = PREFIX + "protected"
 NIC = PREFIX + "nic."
 VOLUME = PREFIX + "volume."
 HANDOVER = PREFIX + "handover"
+UNPLUGGED = PREFIX + "unplugged"
+"""Which network cards we took off, to put them on again at once. One that is away and is not named
+here was taken away by somebody."""
 SPARE = PREFIX + "spare"
 """On a guest that is a restored backup and only there to be checked, and on its volumes: whose."""
 

@@ -166,6 +166,7 @@ class Llm(WebCheck):
                 raise No(
                     f"p95 of {what} is {_s(spread.p95)} with {load.concurrency} at once, "
                     f"the objective is at most {_s(objective)} ({_shown(load.answers[-1])})",
+                    late=True,
                     latency_ms=_p95_ms(load),
                     numbers=_numbers(load),
                 )

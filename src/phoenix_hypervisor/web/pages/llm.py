@@ -87,7 +87,7 @@ def _plot(
     unit = "tokens/s" if number == llm.SPEED else "ms"
 
     def value(point: Point) -> float | None:
-        whole = point.p50_ms if number == llm.WHOLE else None
+        whole = plots.answered_ms(point) if number == llm.WHOLE else None
         return point.numbers.get(number, whole)
 
     known = [found for point in points if (found := value(point)) is not None]

@@ -1,17 +1,21 @@
 """What is done about how guests are: as they are when their turn comes, and no more at the end."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from tests.unit.app.watching.wards import A, B, Ward, ward
 
+from phoenix_hypervisor.app import objectives
 from phoenix_hypervisor.app.session import Session
+from phoenix_hypervisor.app.watching import care as module
 from phoenix_hypervisor.app.watching import told_before
 from phoenix_hypervisor.app.watching.care import Care
 from phoenix_hypervisor.app.watching.healer import Healer
@@ -159,6 +163,33 @@ async def test_a_bug_in_healing_is_told_once_and_ends_nothing(
     ]
     world.tend()
     await world.until(lambda: Slow.starting == [A])
+
+
+async def test_a_disk_that_hangs_keeps_nobody_from_hearing_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = threading.Event()
+    monkeypatch.setattr(module, "_KEEP_S", 0.05)
+    monkeypatch.setattr(told_before, "keep", lambda *_: hangs.wait(30))
+    monkeypatch.setattr(objectives, "measured", lambda *_: hangs.wait(30) and [])
+    secrets, wanted = world.ward.session.secrets, world.ward.session.desired
+    alerts = replace(wanted.watch.alerts, group_s=0)
+    wanted = replace(wanted, watch=replace(wanted.watch, alerts=alerts))
+    world.care = Care(world.care._anew, world.told.append, world.statuses.get, observe_only=True)
+    world.care.tell(wanted, secrets.lookup, secrets.redactor)
+    since = time.time() - 1e6
+
+    def is_told(address: Address) -> bool:
+        return address in {one.guest for one in world.told}
+
+    for address in (A, B):
+        world.statuses[address] = GuestStatus(address, "", "unknown", "unknown", since, why="away")
+        world.tend()
+        await world.until(lambda: not world.care._busy.get("alerts"))
+        world.tend()
+        await world.until(partial(is_told, address))
+    hangs.set()
+    await world.care.close()
 
 
 async def test_people_are_told_also_where_nothing_can_be_healed_yet(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """Changed files are taken once they can be, and a broken one is told of once."""
 
 import asyncio
+import threading
 from pathlib import Path
+
+import pytest
 
 from phoenix_hypervisor.app import read
 from phoenix_hypervisor.app.watching import files
@@ -63,6 +66,33 @@ async def test_only_files_that_can_be_read_end_the_waiting(tmp_path: Path) -> No
     (tmp_path / LXC).write_text(EMPTY + "\n")
     async with asyncio.timeout(20):
         await waiting
+
+
+async def test_a_disk_that_hangs_has_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_EVERY_S", 0.02)
+    monkeypatch.setattr(files, "_LOOK_S", 0.02)
+    (tmp_path / LXC).write_text(EMPTY)
+    hangs, look = threading.Event(), files.look
+
+    def slow(folder: Path) -> files.Look:
+        hangs.wait(30)
+        return look(folder)
+
+    before = files.look(tmp_path)
+    monkeypatch.setattr(files, "look", slow)
+    told: list[str] = []
+    waiting = asyncio.create_task(
+        files.changed(tmp_path, before, lambda: read(tmp_path, "sim", {}), told.append)
+    )
+    (tmp_path / LXC).write_text(EMPTY + "\n")
+    await asyncio.sleep(0.2)  # the loop goes on
+    assert not waiting.done()
+    hangs.set()
+    async with asyncio.timeout(20):
+        await waiting
+    assert told == []
 
 
 def test_a_new_file_a_removed_one_and_a_touched_one_all_count(tmp_path: Path) -> None:

@@ -72,21 +72,6 @@ def test_while_the_hypervisor_is_lost_the_last_event_is_kept(
     assert (world.change() == change) is kept
 
 
-def test_one_that_stands_in_the_files_only_is_not_made_yet(tmp_path: Path) -> None:
-    happened: list[Happening] = []
-    guests = Guests(Keeper(tmp_path, print), happened.append, lambda new: {*new} - {A})
-    guests.keep(desired(plain(101), plain(102), folder=tmp_path), {})
-    nothing = Observed(guests={}, resources={}, capacity=Capacity(1, 1, 1))
-    guests.looked(nothing, "lab", frozenset())
-    status = guests.status(A)
-    assert (status.health, status.made) == ("unknown", False)
-    assert [(one.what, one.guest) for one in happened] == [("down", lxc(102))]
-    guests.saw(A, "running")
-    guests.saw(A, "absent")
-    assert [(one.what, one.guest) for one in happened[1:]] == [("down", A)]
-    assert guests.status(A).made
-
-
 def test_a_pause_is_known_by_an_event_and_by_a_look(world: World) -> None:
     world.guests.saw(A, "running")
     world.guests.changed(GuestChanged(A, "stopped", time.time(), "ada", paused=True))

@@ -160,7 +160,8 @@ async def test_in_doubt_a_frozen_service_goes_on_before_it_counts_as_down(
 ) -> None:
     found = await ward(tmp_path)
     healer = found.healer()
-    inside.append(Symptoms(frozen=("nginx.service",)))
+    frozen = Symptoms(frozen=("nginx.service",))
+    inside += [frozen, frozen, Symptoms(serving=("nginx.service",))]
     await healer.doubt(answered(found, T - 4), T, hurts=False)
     assert found.said == []
     await healer.doubt(answered(found, T - 4), T, hurts=True)
@@ -194,6 +195,10 @@ class Plugs(SimDriver):
 
     async def plug_again(self, guest: Guest, cards: Sequence[str], tell: Tell) -> None:
         """It helps nobody."""
+
+    async def taken_away(self, guest: Guest, cards: Sequence[str]) -> Sequence[str]:
+        """They are all there."""
+        return ()
 
 
 @pytest.mark.parametrize("steps", [("service", "restart"), ("service", "recreate"), ("restart",)])

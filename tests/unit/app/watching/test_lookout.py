@@ -42,14 +42,14 @@ class Hears:
     lost_for: list[str] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def looked(self, observed: Observed, began: float) -> None:
+    async def looked(self, observed: Observed, began: float) -> None:
         if self.bugs_looking:
             self.bugs_looking -= 1
             raise KeyError("a bug")
         self.looks += 1
         self.news.set()
 
-    def changed(self, change: GuestChanged) -> None:
+    async def changed(self, change: GuestChanged) -> None:
         if self.bugs_hearing:
             self.bugs_hearing -= 1
             raise KeyError("a bug")

@@ -41,6 +41,14 @@ def test_what_runs_did_last_counts(tmp_path: Path, events: list[Event], *, was_t
     assert made.before(tmp_path, "sim", {A, B}) == ({A} if was_there else set())
 
 
+def test_what_healing_deletes_is_still_missed(tmp_path: Path) -> None:
+    keep(tmp_path, "run1", [ended("create", "create")])
+    keep(tmp_path, "run2", [ended("delete", "delete")], command="phoenix watch: destroy lxc/101")
+    assert made.before(tmp_path, "sim", {A}) == {A}
+    keep(tmp_path, "run3", [ended("delete", "delete")], command="phoenix destroy web")
+    assert made.before(tmp_path, "sim", {A}) == set()
+
+
 def test_another_target_is_another_world(tmp_path: Path) -> None:
     keep(tmp_path, "run", [ended("create", "create")], target="proxmox https://pve:8006")
     assert made.before(tmp_path, "sim", {A}) == set()

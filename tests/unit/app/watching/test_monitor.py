@@ -1,6 +1,7 @@
 """The monitor over a simulated node: one bad check costs nobody else, and what changes is seen."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -8,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
 from tests.unit.apply.nodes import Node, WithInside
 from tests.unit.plan.worlds import desired, plain
 
 from phoenix_hypervisor.app.session import Session
+from phoenix_hypervisor.app.watching import monitor as module
+from phoenix_hypervisor.app.watching.applies import Applies
 from phoenix_hypervisor.app.watching.guests import Guests
 from phoenix_hypervisor.app.watching.keeper import Keeper
 from phoenix_hypervisor.app.watching.monitor import Monitor
@@ -136,6 +140,15 @@ async def test_a_check_whose_code_breaks_is_told_once_and_stops_nobody(tmp_path:
         assert "out of cheese" in world.told("trouble", A)[0]
 
 
+async def test_a_right_answer_that_comes_late_is_slow_and_no_outage(tmp_path: Path) -> None:
+    async with watched(tmp_path, {A: (says("late"),)}) as world:
+        Says.does["late"] = lambda: Outcome(False, "it took 2.2 s", 2200.0, late=True)
+        await world.until(lambda: Says.asked.count("late") > 3)
+        [answer] = world.guests.status(A).answers
+        assert (answer.health, answer.slow, answer.message) == ("up", True, "it took 2.2 s")
+        assert (health(world, A), world.doubted) == ("up", [])
+
+
 async def test_a_check_that_hangs_holds_no_other_up_and_is_never_asked_twice_at_once(
     tmp_path: Path,
 ) -> None:
@@ -152,6 +165,30 @@ async def test_one_failure_is_a_reason_to_look_and_none_to_be_down(tmp_path: Pat
         await world.until(lambda: world.doubted == [A] and Says.asked.count("pages") > 4)
         assert world.doubted == [A]
         assert world.told("down", A) == []
+
+
+async def test_the_first_failure_is_a_reason_also_where_very_many_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_AGAIN_PER_S", 0.5)
+    async with watched(tmp_path, {A: (says("pages"),)}) as world:
+        Says.does["pages"] = lambda: Outcome(False, "refused")
+        await world.until(lambda: world.doubted == [A])
+        await world.until(lambda: world.told("down", A))
+        assert world.doubted == [A]
+
+
+async def test_a_history_that_hangs_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = threading.Event()
+    monkeypatch.setattr(module, "_HISTORY_S", 0.1)
+    monkeypatch.setattr(Applies, "now", lambda _: hangs.wait(30) and {})
+    async with watched(tmp_path, {A: (says("pages"),)}) as world:
+        await world.until(lambda: health(world, A) == "up")
+        await world.node.driver().stop(A, lambda _: None)
+        await world.until(lambda: world.told("down", A) == ["it is stopped"], 5)
+    hangs.set()
 
 
 async def test_a_failure_is_told_and_so_is_its_end(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Metrics are served at one address, and nothing else is there."""
 
 import socket
+import threading
+from collections.abc import Callable
 
 import aiohttp
 import pytest
@@ -25,9 +27,22 @@ async def get(at: tuple[str, int], path: str, accept: str = "") -> tuple[int, st
 
 async def test_it_answers_as_it_is_asked() -> None:
     at = free()
-    async with served(at, lambda accept: Exposition("text/plain; version=1.0.0", accept.encode())):
+    main, where = threading.current_thread(), []
+
+    def answer(accept: str) -> Callable[[], Exposition]:
+        where.append(threading.current_thread())
+
+        def reads() -> Exposition:
+            where.append(threading.current_thread())
+            return Exposition("text/plain; version=1.0.0", accept.encode())
+
+        return reads
+
+    async with served(at, answer):
         assert await get(at, "/metrics", "a/b") == (200, "text/plain; version=1.0.0", "a/b")
         assert (await get(at, "/"))[0] == 404
+    assert where[0] is main  # what is known of guests changes there
+    assert where[1] is not main
     async with served(at, lambda accept: None):
         assert (await get(at, "/metrics"))[0] == 503
     with pytest.raises(aiohttp.ClientConnectionError):

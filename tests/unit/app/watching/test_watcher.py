@@ -190,6 +190,16 @@ async def test_bad_files_at_the_beginning_end_it(world: World) -> None:
             task.result()
 
 
+async def test_the_heartbeat_is_left_out_for_a_minute_after_a_bad_moment(world: World) -> None:
+    found = world.watcher()
+    now = time.monotonic()
+    found._schedule.lateness.add(now - 90, 45.0)
+    found._schedule.lately.add(now - 90, 45.0)
+    assert found._is_well()
+    found._schedule.lately.add(now, 45.0)
+    assert not found._is_well()
+
+
 async def test_a_write_that_breaks_is_told_once_and_followed_by_others(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

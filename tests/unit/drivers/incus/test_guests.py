@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.unit.plan.worlds import STACK, desired, plain
 
-from phoenix_hypervisor.drivers.incus import guests, handover
+from phoenix_hypervisor.drivers.incus import guests, handover, instance
 from phoenix_hypervisor.drivers.incus.client import Client, OutOfTime
 from phoenix_hypervisor.drivers.incus.guests import Guests
 from phoenix_hypervisor.drivers.incus.handover import Handover
@@ -14,10 +14,18 @@ from phoenix_hypervisor.drivers.incus.images import Images
 from phoenix_hypervisor.drivers.incus.inside import Inside
 from phoenix_hypervisor.drivers.incus.names import STACK as STACK_KEY
 from phoenix_hypervisor.drivers.incus.names import STATE as STATE_KEY
+from phoenix_hypervisor.drivers.incus.names import UNPLUGGED
 from phoenix_hypervisor.drivers.incus.volumes import Volumes
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.driver import Tell
-from phoenix_hypervisor.model.errors import Conflict, Denied, DriverError, Locked, UnknownOutcome
+from phoenix_hypervisor.model.errors import (
+    Conflict,
+    Denied,
+    DriverError,
+    Locked,
+    UnknownOutcome,
+    Unreachable,
+)
 
 WEB = plain(101)
 
@@ -124,20 +132,28 @@ async def test_what_a_killed_run_had_asked_for_is_waited_for(
 
 
 class Plugs(Client):
-    """A daemon that keeps a guest's configuration; the changes with these numbers fail."""
+    """A daemon that keeps a guest's configuration; the changes with these numbers fail, and after
+    the first one it can't be asked for so often as it is `away`.
+    """
 
-    def __init__(self, *fail: int) -> None:
+    def __init__(self, *fail: int, away: int = 0) -> None:
         super().__init__(None, "lab")
         self.devices: dict[str, Any] = {"root": {"type": "disk"}, "eth0": {"mtu": "9"}}
         self.config = {STACK_KEY: STACK, "volatile.eth0.hwaddr": "10:66:6a:00:00:01"}
         self.sent: list[list[str]] = []
         self.fail = fail
+        self.away = away
+        self.marks: list[str] = []
 
     async def get(self, path: str, **_: Any) -> Any:
         return []  # no bridge is Incus's own
 
     async def get_with_etag(self, path: str) -> tuple[Any, str]:
-        return {"config": dict(self.config), "devices": dict(self.devices)}, str(len(self.sent))
+        if self.sent and self.away:
+            self.away -= 1
+            raise Unreachable("the daemon begins anew")
+        found = {"config": dict(self.config), "devices": dict(self.devices), "status": "Running"}
+        return found, str(len(self.sent))
 
     async def send(
         self, method: str, path: str, body: Any = None, *, etag: str = "", **_: Any
@@ -147,6 +163,7 @@ class Plugs(Client):
         if len(self.sent) in self.fail:
             raise UnknownOutcome("the bridge is away")
         self.devices = body["devices"]
+        self.marks.append(body["config"].get(UNPLUGGED, ""))
         self.config = {
             key: value
             for key, value in body["config"].items()
@@ -156,7 +173,7 @@ class Plugs(Client):
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def ready(self: Inside, guest: Guest, tell: Tell, limit_s: float) -> None:
+    async def ready(self: Inside, guest: Guest, tell: Tell, limit_s: float = 9.0) -> None:
         """It has its addresses."""
 
     monkeypatch.setattr(Inside, "ready", ready)
@@ -169,27 +186,52 @@ async def test_a_card_is_taken_off_and_put_on_as_it_was() -> None:
     before = dict(daemon.config)
     await guests_of(daemon).plug_again(WEB, ["eth0"], lambda _: None)
     assert daemon.sent == [["root"], ["eth0", "root"]]
+    assert daemon.marks == ["eth0", ""]
     assert daemon.devices["eth0"] == {"mtu": "9"}
     assert daemon.config == before
 
 
 @pytest.mark.usefixtures("waits")
-async def test_a_card_that_a_killed_run_left_away_is_made_anew() -> None:
+@pytest.mark.parametrize("by", ["plug_again", "start"])
+async def test_a_card_that_a_killed_run_left_away_is_made_anew(by: str) -> None:
     daemon = Plugs()
     del daemon.devices["eth0"]
-    await guests_of(daemon).plug_again(WEB, ["eth0"], lambda _: None)
+    daemon.config[UNPLUGGED] = "eth0"
+    made = guests_of(daemon)
+    assert await made.taken_away(WEB, ["eth0"]) == []
+    if by == "start":
+        await made.start(WEB, lambda _: None)
+    else:
+        await made.plug_again(WEB, ["eth0"], lambda _: None)
     assert daemon.sent == [["eth0", "root"]]
     assert daemon.devices["eth0"]["parent"] == WEB.nics[0].bridge
+    assert UNPLUGGED not in daemon.config
+
+
+async def test_a_card_that_somebody_took_away_is_not_put_on() -> None:
+    daemon = Plugs()
+    del daemon.devices["eth0"]
+    made = guests_of(daemon)
+    assert await made.taken_away(WEB, ["eth0"]) == ["eth0"]
+    with pytest.raises(Conflict, match="somebody took eth0 away"):
+        await made.plug_again(WEB, ["eth0"], lambda _: None)
+    assert daemon.sent == []
+
+
+def test_an_apply_that_puts_a_card_on_takes_the_mark_away() -> None:
+    assert instance.owned(UNPLUGGED)
 
 
 @pytest.mark.usefixtures("waits")
-async def test_putting_it_on_is_tried_again() -> None:
-    daemon = Plugs(2, 3)
+async def test_putting_it_on_is_tried_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = Plugs(2, 3, 4, 5, away=3)
     await guests_of(daemon).plug_again(WEB, ["eth0"], lambda _: None)
     assert sorted(daemon.devices) == ["eth0", "root"]
-    daemon = Plugs(2, 3, 4)
+    monkeypatch.setattr(guests, "_SWAP_LIMIT_S", 0.0)
+    daemon = Plugs(2)
     with pytest.raises(UnknownOutcome):
         await guests_of(daemon).plug_again(WEB, ["eth0"], lambda _: None)
+    assert daemon.config[UNPLUGGED] == "eth0"
 
 
 @pytest.mark.usefixtures("waits")
