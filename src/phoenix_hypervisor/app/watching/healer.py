@@ -11,10 +11,10 @@ from phoenix_hypervisor.app.watching.patient import (
     Patient,
     Where,
     answered_since,
-    patience_s,
 )
 from phoenix_hypervisor.app.watching.questions import names
 from phoenix_hypervisor.app.watching.remedies import Anew, Remedies, named, suspects
+from phoenix_hypervisor.app.watching.settling import patience_s
 from phoenix_hypervisor.app.watching.status import GuestStatus
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest
@@ -80,7 +80,7 @@ class Healer:
         for name, course in recalled(before, lambda one: policies.get(one, HealPolicy())).items():
             guest = guests.get(Address(name))
             if guest is not None and course.last is not None:
-                course.settles_at = course.last[1] + patience_s(guest)
+                course.settles_at = course.last[1] + patience_s(guest, session.desired)
             self._patients[Address(name)] = Patient(course, course.down_since is not None)
         self.use(session, anew)
 
@@ -197,7 +197,7 @@ class Healer:
         self._latest = now
 
     async def _look(self, patient: Patient, guest: Guest) -> Symptoms:
-        seen = await self._remedies.look(guest, patience_s(guest))
+        seen = await self._remedies.look(guest, patience_s(guest, self._session.desired))
         patient.found(seen, self._clock())
         if self._session.driver.has_inside and not seen.silent:
             patient.course.ours = None  # it runs: no step of ours has left it stopped
@@ -237,7 +237,7 @@ class Healer:
             waits_for=waits_for,
             waited_at=patient.waited_at,
             plugs=isinstance(self._session.driver, PlugsCards),
-            patience_s=patience_s(guest),
+            patience_s=patience_s(guest, self._session.desired),
             runs_since=runs_since,
             suspects=tuple(suspects(guest, titles)),
         )
@@ -340,7 +340,7 @@ class Healer:
         if status.state != "running":
             patient.quiet((status.state, status.change), self._clock() + _SEEN_S)
         soon = do.step in ("room", "plug") or do.wakes
-        course.ended(self._clock(), _SOON_S if soon else patience_s(guest))
+        course.ended(self._clock(), _SOON_S if soon else patience_s(guest, self._session.desired))
         return "done"
 
     def _failed(

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field, replace
 
 from phoenix_hypervisor.app.watching.status import GuestStatus
-from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.observed import GuestState
 from phoenix_hypervisor.model.watching import GuestChanged, Health
 from phoenix_hypervisor.watch.course import Course, Step, rung
@@ -13,7 +12,6 @@ from phoenix_hypervisor.watch.symptoms import Symptoms
 
 Where = tuple[GuestState, GuestChanged | None]
 """How a guest was when something was decided: what differs once it stops or starts."""
-_USUAL_DEADLINE_S = 60.0
 _AGAIN_LATER_S = 3600.0
 """So long nothing is done again, for one that counts as up, that did not help."""
 _FAILED_S = 20.0
@@ -160,12 +158,6 @@ class Patient:
             self.left = None
             return
         self.left = where
-
-
-def patience_s(guest: Guest) -> float:
-    """How long it may take to come up: as its policy says, or as a slow check of it does."""
-    slow = [check.deadline_s for check in guest.checks if check.deadline_s > _USUAL_DEADLINE_S]
-    return max([guest.heal.settle_s, *slow])
 
 
 def answered_since(status: GuestStatus, moment: float) -> bool:
