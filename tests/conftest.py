@@ -29,6 +29,8 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_REAL = frozenset({"netns", "zfs"})
+"""Folders of tests that wait for what is real, as those on Incus do."""
 _LONGEST = ("test_cloudinit", "test_chaos", "test_make_up", "test_monitoring", "test_kills")
 
 
@@ -46,7 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _rank(item: pytest.Item) -> int:
     if item.get_closest_marker("long"):
         return _LONGEST.index(item.path.stem) if item.path.stem in _LONGEST else len(_LONGEST)
-    return 0 if item.get_closest_marker("incus") else 1
+    real = item.get_closest_marker("incus") or not _REAL.isdisjoint(item.path.parts)
+    return 0 if real else 1
 
 
 @pytest.fixture(scope="session")

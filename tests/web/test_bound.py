@@ -132,8 +132,8 @@ def test_an_acting_page_ends_with_its_session(shown: Serving, reader: httpx.Clie
             assert ask(lent, ["handshake", told]) == [False]
             tell(lent, page.click(CHECK))
             assert ask(lent, ["handshake", told]) == [False]
-            tell(own, page.click(CHECK))
-            with pytest.raises(ConnectionClosed):
+            with pytest.raises(ConnectionClosed):  # at once, or when it is heard
+                tell(own, page.click(CHECK))
                 all_of(own)
         assert checks(shown) == before
         path = f"{WEBSOCKET}&client_id={page.client_id}"

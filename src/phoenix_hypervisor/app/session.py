@@ -151,7 +151,7 @@ class Session:
             parts = self._parts(guest)
             if not self.driver.has_inside:
                 tell("simulated: there is no inside")
-                return fingerprint.overall(parts)
+                return fingerprint.overall(parts) if parts else None
             way_in = await self.driver.way_in(guest.address)
             everything = guest.address in reconfigure
             done = await configurator.configure(

@@ -118,3 +118,13 @@ def test_the_help_calls_it_what_the_readme_does(cli: Cli) -> None:
     told = "Turns a folder of JSON files into a running, verified stack"
     assert told.lower() in " ".join(README.read_text().split()).lower()
     assert told in " ".join(cli.run("--help", COLUMNS="200").stdout.split())
+
+
+def test_features_that_left_the_files_are_ended_once_on_the_simulated_node_too(cli: Cli) -> None:
+    cli.guest("101", features=["base_setup"])
+    assert cli.run("apply", "--yes").returncode == 0
+    cli.guest("101", features=[])
+    ended = cli.run("apply", "--yes")
+    assert ended.returncode == 0, ended.stderr
+    assert "it has no features any more" in ended.stdout
+    assert cli.run("plan", "--detailed-exitcode").returncode == 0
