@@ -132,9 +132,13 @@ def test_an_acting_page_ends_with_its_session(shown: Serving, reader: httpx.Clie
             assert ask(lent, ["handshake", told]) == [False]
             tell(lent, page.click(CHECK))
             assert ask(lent, ["handshake", told]) == [False]
-            with pytest.raises(ConnectionClosed):  # at once, or when it is heard
+
+            def click() -> None:
                 tell(own, page.click(CHECK))
                 all_of(own)
+
+            with pytest.raises(ConnectionClosed):  # at once, or when it is heard
+                click()
         assert checks(shown) == before
         path = f"{WEBSOCKET}&client_id={page.client_id}"
         assert upgrade(shown, path, Origin=shown.url, Cookie=cookie) == 403
