@@ -42,12 +42,8 @@ class Latencies:
                 return _upper(bucket)
         return None
 
-    def up_to(self, limit_ms: float) -> int:
-        """How many answers were in buckets that end at or below this."""
-        return sum(n for bucket, n in self._counts.items() if _upper(bucket) <= limit_ms)
-
     def cumulative(self, limits_ms: Iterable[float]) -> list[int]:
-        """`up_to` of each of these limits, which grow, in one go."""
+        """How many answers were in buckets that end by each of these limits, which grow."""
         rest, seen, found = sorted(self._counts.items()), 0, []
         place = 0
         for limit in limits_ms:

@@ -142,15 +142,21 @@ async def test_the_only_one_that_serves_is_left_in(world: World) -> None:
     assert error.hint == "`phoenix apply --target web-2` mends that one first"
 
 
-async def test_what_is_left_as_it_is_keeps_its_mark(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def outdated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[World, Guest, Guest]:
+    """Two replicas that are to be configured anew."""
     script = Script(tmp_path / "own.sh")
     script.path.touch()
     first, second = (replica(number, script=script) for number in (1, 2))
     world = await made(tmp_path, monkeypatch, PROXY, first, second)
     for guest in (first, second):
         await world.session.driver.mark(guest.address, OLD)
+    return world, first, second
+
+
+async def test_what_is_left_as_it_is_keeps_its_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, first, second = await outdated(tmp_path, monkeypatch)
     world.serves(second, answers=False)
     plan, observed = await world.session.plan(Options(targets=frozenset({first.address})))
     (failure,) = (await world.session.apply(plan, observed, lambda _: None)).failed
@@ -172,12 +178,7 @@ async def test_the_only_one_that_serves_is_not_restarted(world: World) -> None:
 async def test_one_that_a_failed_apply_left_out_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = Script(tmp_path / "own.sh")
-    script.path.touch()
-    first, second = (replica(number, script=script) for number in (1, 2))
-    world = await made(tmp_path, monkeypatch, PROXY, first, second)
-    for guest in (first, second):
-        await world.session.driver.mark(guest.address, OLD)
+    world, first, second = await outdated(tmp_path, monkeypatch)
     monkeypatch.setattr(Session, "configurator", lambda *_: Refusing())
     plan, observed = await world.session.plan(Options())
     report = await world.session.apply(plan, observed, lambda _: None)

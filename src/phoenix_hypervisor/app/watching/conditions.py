@@ -103,9 +103,7 @@ class Conditions:
             if slo and slo.availability is not None:
                 found.append(_unsure_budget(one.address, one.name, now))
             if slo and slo.latency_p95_ms is not None:
-                found.append(
-                    Condition(f"slow {one.address}", "ticket", one.address, now, "", False)
-                )
+                found.append(_unsure_latency(one.address, one.name, now))
         return found
 
 
@@ -191,14 +189,18 @@ def of_latency(found: Objective, now: float) -> Iterator[Condition]:
     promised_ms, kept = found.slo.latency_p95_ms, found.windows.get("1h")
     if promised_ms is None or kept is None:
         return
-    sure = kept.answers >= _ANSWERS
-    if not sure or kept.in_time is False:
-        share = kept.slow / kept.answers if kept.answers else 0.0
-        text = (
-            f"{named(found.guest, found.name)} answers slower than promised: {share:.0%} of its "
-            f"answers of the last hour took more than {promised_ms:g} ms"
-        )
-        yield Condition(f"slow {found.guest}", "ticket", found.guest, now, text, sure)
+    unsure = _unsure_latency(found.guest, found.name, now)
+    if kept.answers < _ANSWERS:
+        yield unsure
+    elif kept.in_time is False:
+        share = kept.slow / kept.answers
+        text = f"{share:.0%} of its answers of the last hour took more than {promised_ms:g} ms"
+        yield replace(unsure, text=f"{unsure.text}: {text}", sure=True)
+
+
+def _unsure_latency(guest: Address, name: str, now: float) -> Condition:
+    text = f"{named(guest, name)} answers slower than promised"
+    return Condition(f"slow {guest}", "ticket", guest, now, text, sure=False)
 
 
 def _unsure_budget(guest: Address, name: str, now: float) -> Condition:

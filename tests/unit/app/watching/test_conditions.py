@@ -204,7 +204,9 @@ async def test_answers_slower_than_promised_are_a_ticket(tmp_path: Path) -> None
         at = (NOW - 60 + n for n in range(count))
         store.write([Answer(WEB, "llm", "llm", t, "up", "", 2500.0, slow=slow) for t in at], [], [])
 
-    assert kinds(await wrong(Conditions(wanted), [], NOW, WELL)) == [("slow lxc/101", False)]
+    [few] = await wrong(Conditions(wanted), [], NOW, WELL)
+    assert (few.key, few.sure) == ("slow lxc/101", False)
+    assert few.text == "lxc/101 (g101) answers slower than promised"
     answered(19, slow=False)
     answered(2, slow=True)
     [told] = await wrong(Conditions(wanted), [], NOW, WELL)
