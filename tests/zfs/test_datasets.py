@@ -158,7 +158,6 @@ def test_what_moves_along_with_a_dataset_hides_nothing_either(pool: Host) -> Non
     data = pool.dataset("phxtq", "data", "mountpoint=/mnt/one")
     pool.apply()
     pool.node.run("zfs create phxtq/data/sub; mkdir -p /mnt/two")
-    pool.node.run("zfs set mountpoint=/mnt/two phxtq/data; zfs set mountpoint=/mnt/one phxtq/data")
     pool.node.run("mkdir -p /mnt/two/sub; echo dear >/mnt/two/sub/letter")
     data["properties"] = "mountpoint=/mnt/two"
     said = pool.refused()
