@@ -243,7 +243,7 @@ def test_brute_force_has_to_wait_and_makes_nobody_else_wait(
         with own.client() as other:
             assert other.post("/login", data={"secret": tokens["read"]}).status_code == 303
         assert known.post("/login", data={"secret": PASSWORD}).status_code == 303
-        # which is no way to try more passwords. (On a slow machine the first waits are over by now.)
+        # which is no way to try more passwords (the first waits are over on a slow machine).
         while client.post("/login", data={"secret": "no"}).status_code != 429:
             pass
         answer = client.post("/login", data={"secret": PASSWORD})
