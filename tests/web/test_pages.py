@@ -264,6 +264,27 @@ def test_a_guest_is_checked_from_its_page(seen: Seen, shown: Serving) -> None:
     assert [x["result"] for x in shown.audit() if x["action"] == "check"][-2:] == ["began", "ok"]
 
 
+def test_a_snapshot_is_listed_once_it_is_taken(seen: Seen) -> None:
+    seen.open("/guest/lxc/102", "Snapshots")
+    listed = seen.page.get_by_role("table", name="Snapshots of this guest").get_by_role("row")
+    expect(listed).to_have_count(0)
+    seen.page.get_by_role("button", name="Take a snapshot").click()
+    expect(listed).to_have_count(2, timeout=10_000)  # with its head
+    expect(listed.last).to_contain_text("by-hand-")
+
+
+def test_a_guest_of_no_file_has_no_buttons(seen: Seen) -> None:
+    seen.open("/guest/lxc/999", "is not in the files")
+    expect(seen.page.get_by_role("button", name="Restart…")).to_have_count(0)
+    expect(seen.page.get_by_role("button", name="Show the log live")).to_have_count(0)
+
+
+def test_no_question_is_asked_for(seen: Seen) -> None:
+    seen.open("/llm", "Playground")
+    seen.page.get_by_role("button", name="Ask").click()
+    expect(seen.page.get_by_text("Write a question first.")).to_be_visible(timeout=5_000)
+
+
 def test_a_restart_is_asked_twice(seen: Seen, shown: Serving) -> None:
     seen.open("/guest/lxc/101", "What it is")
     seen.page.get_by_role("button", name="Restart…").click()

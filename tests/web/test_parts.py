@@ -117,7 +117,7 @@ def guest(**more: object) -> Guest:
     return Guest(lxc(101), **{**words, "cores": 1, **more})  # type: ignore[arg-type]
 
 
-def told(seen: Health, one: Guest, planned: str = "") -> tuple[str, str]:
+def told(seen: Health, one: Guest, planned: str = "", *, changing: bool = False) -> tuple[str, str]:
     look = Look(
         desired=Desired(Path(), "s", guests={one.address: one}),
         guests=(seen,),
@@ -127,6 +127,7 @@ def told(seen: Health, one: Guest, planned: str = "") -> tuple[str, str]:
         watched=False,
         driver="sim",
         real=True,
+        changing=frozenset({one.address} if changing else ()),
     )
     (row,) = guests.rows(look)
     return row.condition, row.why
@@ -135,6 +136,13 @@ def told(seen: Health, one: Guest, planned: str = "") -> tuple[str, str]:
 def seen(state: GuestState | None, **more: Any) -> Health:
     found = None if state is None else SeenGuest(lxc(101), "web", state)
     return Health(lxc(101), "web", found, **more)
+
+
+def test_what_a_run_changes_just_now_is_not_called_healthy() -> None:
+    run = "`dashboard: restart` by ada"
+    assert told(seen("running"), guest(), run, changing=True) == ("planned", run)
+    assert told(seen("stopped"), guest(), run, changing=True) == ("planned", run)
+    assert told(seen("running"), guest(), "maintenance: moving") == ("running", "")
 
 
 def test_what_is_not_known_is_not_down() -> None:

@@ -5,8 +5,9 @@ from typing import Any
 from phoenix_hypervisor.app.objectives import PROMISED, Kept, Objective
 from phoenix_hypervisor.history.reading import PastRun
 from phoenix_hypervisor.model.address import lxc
-from phoenix_hypervisor.model.change import Action, Change, Impact, Step
+from phoenix_hypervisor.model.change import Action, Change, FieldChange, Impact, Step
 from phoenix_hypervisor.model.check import Slo
+from phoenix_hypervisor.model.desired import Json
 from phoenix_hypervisor.watch.slo import Budget
 from phoenix_hypervisor.watch.time_line import Totals
 from phoenix_hypervisor.web import parts
@@ -42,6 +43,21 @@ def test_a_plan_says_where_services_may_restart() -> None:
     assert words in plan._change(change(Action.CONFIGURE, Impact.LIVE, "configure"))
     assert words not in plan._change(change(Action.UPDATE, Impact.LIVE, "update"))
     assert words not in plan._change(change(Action.CREATE, Impact.LIVE, "create", "configure"))
+
+
+def test_a_plan_tells_what_a_new_guest_will_be_as_the_command_does() -> None:
+    rule: dict[str, Json] = {"action": "ACCEPT", "direction": "in", "proto": "tcp", "ports": [80]}
+    fields = (
+        FieldChange("cores", None, 2),
+        FieldChange("network.0.address", None, "10.0.0.5/24"),
+        FieldChange("features", None, ["nginx"]),
+        FieldChange("firewall", None, {"rules": [rule]}),
+    )
+    made = Change(lxc(101), Action.CREATE, name="web", fields=fields)
+    told = plan._change(made)
+    assert "<p>2 cores, 10.0.0.5/24, nginx</p>" in told
+    assert "<li>ACCEPT in tcp 80</li>" in told
+    assert "<details><summary>All of it</summary><dl>" in told
 
 
 def run(events: int, report: dict[str, Any]) -> PastRun:

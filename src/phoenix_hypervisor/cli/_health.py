@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.table import Table
 
 from phoenix_hypervisor.cli._text import cell
@@ -23,20 +24,22 @@ _HEALTH = {True: "[green]healthy[/]", False: "[bold red]not healthy[/]", None: "
 SIMULATED = "[yellow]simulated:[/] no guest is real, and no check was asked"
 
 
-def table(
+def shown(
     guests: Sequence["Health"],
     *,
     with_checks: bool,
     ages: Mapping[Address, float] | None = None,
-) -> Table:
-    """The same for people. `ages`: seconds since a watcher asked each guest, where one does."""
-    shown = Table(box=None, pad_edge=False)
+) -> Group:
+    """Guests, and below them the checks that failed (`with_checks`: all), for people.
+
+    `ages`: seconds since a watcher asked each guest, where one does.
+    """
     watched = () if ages is None else ("watched",)
-    for column in ("guest", "name", "state", "health", "addresses", "checks", *watched):
-        shown.add_column(column, header_style="bold")
+    table = _table("guest", "name", "state", "health", "addresses", "checks", *watched)
+    answers = _table("guest", "check", "took", "says")
     for guest in guests:
         passed = sum(outcome.ok for _, outcome in guest.answers)
-        shown.add_row(
+        table.add_row(
             guest.address,
             cell(guest.name),
             _STATES[guest.state] if guest.managed else "[red]not ours[/]",
@@ -49,8 +52,16 @@ def table(
             if with_checks or not outcome.ok:
                 sign = "[green]✓[/]" if outcome.ok else "[red]✗[/]"
                 took = "" if outcome.latency_ms is None else f"{outcome.latency_ms:.0f} ms"
-                shown.add_row("", f"{sign} {cell(check.title)}", took, "", cell(outcome.message))
-    return shown
+                title = f"{sign} {cell(check.title)}"
+                answers.add_row(cell(guest.name), title, took, cell(outcome.message))
+    return Group(table, "", answers) if answers.row_count else Group(table)
+
+
+def _table(*columns: str) -> Table:
+    made = Table(box=None, pad_edge=False)
+    for column in columns:
+        made.add_column(column, header_style="bold")
+    return made
 
 
 def _ago(age_s: float | None) -> str:

@@ -33,7 +33,7 @@ async def _check(context: Context, words: list[str]) -> int:
 
         context.document(told.health(found, real=real))
     else:
-        context.out.print(_health.table(found, with_checks=True))
+        context.out.print(_health.shown(found, with_checks=True))
         if not real:
             context.print(_health.SIMULATED)
         for health in down:

@@ -11,6 +11,7 @@ from phoenix_hypervisor.cli._context import EXIT_FAILED, Context
 from phoenix_hypervisor.cli._held import held
 from phoenix_hypervisor.cli._text import cell
 from phoenix_hypervisor.model.errors import PhoenixError, UsageError
+from phoenix_hypervisor.model.snapshot import remarks
 from phoenix_hypervisor.plan.undo import age
 
 if TYPE_CHECKING:
@@ -99,18 +100,14 @@ def _table(session: "Session", found: "Listed") -> Table:
         template = session.desired.guests[address].snapshot_name
         for one in taken:
             when = one.taken.astimezone() if one.taken else None
-            told = [
-                "of the files, for clones" * (one.name == template),
-                "before this stack managed it" * (one.stack != session.desired.stack),
-                "no way back" * (not one.whole),
-            ]
+            told = remarks(one, template=template, stack=session.desired.stack)
             shown.add_row(
                 address,
                 name,
                 cell(one.name),
                 f"{when:%Y-%m-%d %H:%M}" if when else "",
                 f"[dim]{age(when, now)}[/]" if when else "",
-                f"[dim]{', '.join(filter(None, told))}[/]",
+                f"[dim]{told}[/]",
             )
         if not taken:
             shown.add_row(address, name, "[dim]none[/]", "", "", "")

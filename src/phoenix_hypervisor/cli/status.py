@@ -76,7 +76,7 @@ def _document(session: "Session", guests: list["Health"], *, gpus: bool) -> dict
 
 
 def _shown(session: "Session", guests: list["Health"], *, gpus: bool) -> Group:
-    table = _health.table(guests, with_checks=False, ages=_ages(session))
+    table = _health.shown(guests, with_checks=False, ages=_ages(session))
     beside = list(_remarks(session))
     if not gpus:
         return Group(table, *beside)

@@ -41,6 +41,16 @@ def problem(name: str) -> str:
     return ""
 
 
+def remarks(one: Taken, *, template: str | None, stack: str) -> str:
+    """What people should know of a snapshot; `template` is the name the files give to clones'."""
+    told = [
+        "of the files, for clones" * (one.name == template),
+        "before this stack managed it" * (one.stack != stack),
+        "no way back" * (not one.whole),
+    ]
+    return ", ".join(filter(None, told))
+
+
 def default_name(now: datetime) -> str:
     """A name from the time of day: `by-hand-20261122-043300`."""
     return f"by-hand-{now:%Y%m%d-%H%M%S}"

@@ -151,9 +151,9 @@ def _change(change: Change) -> Iterator[str]:
             yield f"      {_literal(field.told or _field(field))}"
             yield from (f"        {line}" for line in diff(field.diff))
     elif change.action is Action.CREATE and change.fields:
-        yield f"      {_literal(_new(change.fields))}"
+        yield f"      {_literal(new(change.fields))}"
     if change.action is not Action.DELETE:
-        yield from (f"        {_literal(rule)}" for rule in _rules(change.fields))
+        yield from (f"        {_literal(rule)}" for rule in rules(change.fields))
     if change.after:
         yield f"      [dim]after {_listed(change.after)}[/]"
 
@@ -163,7 +163,7 @@ def _literal(text: str) -> str:
     return escape(text) if "[" in text or text.endswith("\\") else text
 
 
-def _new(fields: Sequence[FieldChange]) -> str:
+def new(fields: Sequence[FieldChange]) -> str:
     """What a guest will be, in one line."""
     by_path = {field.path: field.after for field in fields}
     told = [
@@ -182,14 +182,14 @@ def _new(fields: Sequence[FieldChange]) -> str:
     return ", ".join(told).replace("GiB, on", "GiB on")
 
 
-def _rules(fields: Sequence[FieldChange]) -> Iterator[str]:
+def rules(fields: Sequence[FieldChange]) -> Iterator[str]:
     """The rules of a new firewall, each as people say it."""
     for field in fields:
         if field.path != "firewall" or not isinstance(field.after, dict):
             continue
-        rules = field.after.get("rules")
-        if isinstance(rules, list):
-            yield from (_rule(rule) for rule in rules if isinstance(rule, dict))
+        found = field.after.get("rules")
+        if isinstance(found, list):
+            yield from (_rule(rule) for rule in found if isinstance(rule, dict))
 
 
 def _rule(rule: Mapping[str, Json]) -> str:

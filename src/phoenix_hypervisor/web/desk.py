@@ -16,7 +16,6 @@ from phoenix_hypervisor.app.watching import files, only_one
 from phoenix_hypervisor.app.watching.applies import Applies
 from phoenix_hypervisor.app.watching.questions import questions
 from phoenix_hypervisor.config.secrets import KEY_VARIABLES, Secrets
-from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Desired
 from phoenix_hypervisor.model.errors import ConfigError, DataUnreadable
 from phoenix_hypervisor.model.observed import Observed
@@ -30,6 +29,8 @@ from phoenix_hypervisor.web.look import Look
 
 LOOK_S = 5.0
 """How old a look at the target may be, in seconds: many pages cost no more than one."""
+_BUSY_S = 1.0
+"""The same while a run changes guests."""
 _WRONG_S = 20.0
 """How long files with errors are not read anew, if none of them is written."""
 _T = TypeVar("_T")
@@ -96,8 +97,9 @@ class Desk:
         """
         async with self._looking:
             await self._kept()  # files that were written make another look
-            seen = self._seen
-            if seen is None or time.monotonic() - seen.at > LOOK_S:
+            seen, changing = self._seen, await asyncio.to_thread(self._applies.now)
+            old_s = _BUSY_S if changing else LOOK_S
+            if seen is None or time.monotonic() - seen.at > old_s:
                 async with self.session(kept=True) as session:
                     seen = _Seen(session, await observe.observe(session.desired, session.driver))
                     for address in session.desired.guests:
@@ -107,7 +109,8 @@ class Desk:
         asked = questions(desired, desired.watch.interval_s)
         now = time.time()
         watched = await self.read(lambda reader: looking.measured(reader, asked, now))
-        planned = await asyncio.to_thread(self._planned, desired, now)
+        calendar = Calendar(desired.watch.maintenance)
+        away = {one: why for one in desired.guests if (why := calendar.planned(now, one))}
         if seen.real and not watched.watched:
             there = looking.running(looking.healths(desired, seen.observed, {}))
             await self.asking.ask(one for one in asked.values() if one.guest in there)
@@ -122,10 +125,11 @@ class Desk:
                 for key in failed
                 if key[0] in watched.doubted and answers[key] is watched.answers[key]
             ),
-            planned=planned,
+            planned=away | changing,
             watched=watched.watched or only_one.holder(self.folder) is not None,
             driver=seen.driver,
             real=seen.real,
+            changing=frozenset(changing),
         )
 
     def forget(self) -> None:
@@ -175,12 +179,6 @@ class Desk:
 
     async def _read(self) -> Declared:
         return await asyncio.to_thread(app.declared, self.folder, self._on, self._environ)
-
-    def _planned(self, desired: Desired, now: float) -> dict[Address, str]:
-        """Which guests are away on purpose, and why; blocks for the time of a query."""
-        calendar = Calendar(desired.watch.maintenance)
-        found = {one: why for one in desired.guests if (why := calendar.planned(now, one))}
-        return found | self._applies.now()
 
     def _forget(self, secrets: Secrets) -> None:
         """No process that is started here needs the secrets in its environment."""

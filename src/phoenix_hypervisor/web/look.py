@@ -39,8 +39,9 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look. `planned` says of guests why they may be away on purpose now; `real` is False on
-    the simulated node; `doubted` are answers that watching has yet to confirm.
+    """One look. `planned` says of guests why they may be away on purpose now, and `changing` are
+    those of them that a run changes just now; `real` is False on the simulated node; `doubted` are
+    answers that watching has yet to confirm.
     """
 
     desired: Desired
@@ -51,6 +52,7 @@ class Look:
     watched: bool
     driver: str
     real: bool
+    changing: frozenset[Address] = frozenset()
 
     @property
     def gpus(self) -> Ledger:

@@ -15,11 +15,14 @@ from phoenix_hypervisor.cli._progress import _Board, _Left, progress
 from phoenix_hypervisor.cli._text import cell, json_safe, plain
 from phoenix_hypervisor.model.address import Address, lxc, vm
 from phoenix_hypervisor.model.change import Action, Change, Step
+from phoenix_hypervisor.model.check import Outcome
 from phoenix_hypervisor.model.errors import Denied, UsageError
 from phoenix_hypervisor.model.event import Event, Report
+from phoenix_hypervisor.model.observed import SeenGuest
 from phoenix_hypervisor.model.plan import Plan
 from phoenix_hypervisor.plan.forecast import Forecast
 from phoenix_hypervisor.plan.schedule import Hands
+from phoenix_hypervisor.verify.checks.tcp import Tcp
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b1m\rgone\x00\x7f"
 NAMES = ["lxc/103", "lxc/101"]
@@ -94,8 +97,20 @@ def test_a_guest_that_cannot_be_seen_is_neither_absent_nor_healthy() -> None:
     ]
     assert [g["left_out"] for g in listed["guests"]] == [False, False]
     to = context()
-    to.out.print(_health.table([hidden], with_checks=True))
+    to.out.print(_health.shown([hidden], with_checks=True))
     assert "no privilege" in shown(to.out)
+
+
+def test_a_failing_check_does_not_spread_the_guests_apart() -> None:
+    check = Tcp(name="tcp 8080 of a service whose name is long", port=8080)
+    outcome = Outcome(ok=False, message="status 502 " + "instead of 200 " * 5, latency_ms=12.0)
+    ill = Health(lxc(101), "web", SeenGuest(lxc(101), "web", "running"), ((check, outcome),))
+    to = context()
+    to.out.print(_health.shown([ill], with_checks=False))
+    lines = shown(to.out).splitlines()
+    assert lines[1].split() == ["lxc/101", "web", "running", "not", "healthy", "0/1"]
+    assert len(lines[1]) < 60  # what the check says stands below, and makes no column wide
+    assert "✗" in lines[4]
 
 
 def test_a_replica_that_is_out_of_its_proxies_is_not_just_healthy() -> None:
@@ -103,7 +118,7 @@ def test_a_replica_that_is_out_of_its_proxies_is_not_just_healthy() -> None:
     listed: Any = told.health([out], real=True)
     assert listed["guests"][0]["left_out"] is True
     to = context()
-    to.out.print(_health.table([out], with_checks=False))
+    to.out.print(_health.shown([out], with_checks=False))
     assert "left out" in shown(to.out)
 
 

@@ -1,8 +1,7 @@
 """One guest: how it is, its checks over time, what it has, what happened, its log, and actions."""
 
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -20,21 +19,21 @@ from phoenix_hypervisor.web.frame import Frame, panel
 from phoenix_hypervisor.web.jobs import Job, Work
 from phoenix_hypervisor.web.look import Look
 from phoenix_hypervisor.web.markup import Html, el, join, link, table
-from phoenix_hypervisor.web.views import guests
+from phoenix_hypervisor.web.views import guests, snapshots
 from phoenix_hypervisor.web.views.guests import Row
 
 PATH, TITLE, PLACE = "/guest/{kind}/{ident}", "Guest", 0
 _LINES = 200
 _WINDOW_S = slo.WINDOWS["1h"]
 _PLOTS_S = 15.0
+_SNAPSHOTS_S = 30.0
 _ENDS = {"cancelled": "broken off"}
 
 
 async def build(frame: Frame) -> None:
     """The page."""
     address = _address(frame.request)
-    await _name(frame, address)
-    _buttons(frame, address)
+    known = await _known(frame, address)
 
     async def shown() -> Html:
         return await _shown(frame, address)
@@ -42,15 +41,28 @@ async def build(frame: Frame) -> None:
     async def plotted() -> Html:
         return await _plots(frame, address)
 
-    await frame.live(shown)
+    async def held() -> Html:
+        return await snapshots.shown(frame.here.desk, address)
+
+    if not known:
+        await frame.live(shown)
+        return
+    changed: list[Callable[[], Any]] = []
+    _buttons(frame, address, changed)
+    changed.append(await frame.live(shown))
     await frame.live(plotted, _PLOTS_S)
+    changed.append(await frame.live(held, _SNAPSHOTS_S))
     await _log(frame, address)
 
 
-async def _name(frame: Frame, address: Address) -> None:
-    with suppress(PhoenixError):  # the page's parts tell it
+async def _known(frame: Frame, address: Address) -> bool:
+    """Whether the files have this guest, whose name the page then bears; wrong files may."""
+    try:
         guest = (await frame.here.desk.desired()).guests.get(address)
-        frame.rename(guest.name if guest else address)
+    except PhoenixError:  # the page's parts tell it
+        return True
+    frame.rename(guest.name if guest else address)
+    return guest is not None
 
 
 async def _log(frame: Frame, address: Address) -> None:
@@ -84,7 +96,8 @@ def _address(request: Request) -> Address:
     return Address(f"{request.path_params['kind']}/{request.path_params['ident']}")
 
 
-def _buttons(frame: Frame, address: Address) -> None:
+def _buttons(frame: Frame, address: Address, changed: Sequence[Callable[[], Any]]) -> None:
+    """What can be done; `changed` are the parts that are made again when it was."""
     box = ui.element("div").classes("actions")
     told = ui.html("", tag="div").props('aria-live="polite"')
 
@@ -93,10 +106,13 @@ def _buttons(frame: Frame, address: Address) -> None:
             raise NotFound(f"{address} is not in the files")
         job = frame.here.jobs.begin(kind, address, frame.caller, doing)
 
-        async def changed() -> None:
+        async def tell() -> None:
             told.content = _job(job)
+            if job.ended is not None:
+                for refresh in changed:
+                    await refresh()
 
-        frame.follow(job, changed)
+        frame.follow(job, tell)
 
     desk = frame.here.desk
     with box:

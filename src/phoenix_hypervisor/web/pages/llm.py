@@ -150,7 +150,10 @@ async def _playground(frame: Frame) -> None:
         said = ui.html("", tag="div").classes("answer").props('aria-live="polite" role="log"')
 
         def ask() -> None:
-            if (running and running[-1].ended is None) or not asked["text"].strip():
+            if running and running[-1].ended is None:
+                return
+            if not asked["text"].strip():
+                frame.say("Write a question first.", bad=True)
                 return
             number = int(asked["which"]) if asked["which"].isdecimal() else 0
             one = servers[min(number, len(servers) - 1)]

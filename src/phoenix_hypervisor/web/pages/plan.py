@@ -6,8 +6,8 @@ from typing import Any
 
 from nicegui import ui
 
-from phoenix_hypervisor.model.address import Address
-from phoenix_hypervisor.model.change import Change, FieldChange
+from phoenix_hypervisor.model.address import Address, is_guest
+from phoenix_hypervisor.model.change import Action, Change, FieldChange
 from phoenix_hypervisor.model.errors import PhoenixError
 from phoenix_hypervisor.plan import render
 from phoenix_hypervisor.web import parts, work
@@ -171,16 +171,27 @@ def _change(change: Change) -> Html:
         el("span", render.about(change.estimate_s), cls="dim"),
         cls="change-head",
     )
-    fields = el("dl", *map(_field, change.fields)) if change.fields else None
     after = el("p", f"after {', '.join(change.after)}", cls="dim") if change.after else None
     return el(
         "article",
         head,
         el("div", change.reason, cls="dim"),
-        fields,
+        _details(change),
         after,
         cls=f"change {change.impact.value}",
     )
+
+
+def _details(change: Change) -> Html | None:
+    """What it changes, field by field; of a new guest, what it will be."""
+    if not change.fields:
+        return None
+    if change.action is not Action.CREATE or not is_guest(change.address):
+        return el("dl", *map(_field, change.fields))
+    rules = [el("li", rule) for rule in render.rules(change.fields)]
+    every = el("details", el("summary", "All of it"), el("dl", *map(_field, change.fields)))
+    new = el("p", render.new(change.fields))
+    return join(new, el("ul", *rules) if rules else None, every)
 
 
 def _cost(change: Change) -> str:

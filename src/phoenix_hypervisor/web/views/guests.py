@@ -99,7 +99,8 @@ def _row(look: Look, seen: Health) -> Row:
     answers = [look.answers[key] for key in asked if key in look.answers]
     doubted = {check for address, check in look.doubted if address == seen.address}
     planned = look.planned.get(seen.address, "")
-    condition, why = _condition(guest, seen, answers, doubted, planned)
+    changing = seen.address in look.changing
+    condition, why = _condition(guest, seen, answers, doubted, planned, changing=changing)
     return Row(
         address=guest.address,
         name=guest.name,
@@ -115,7 +116,13 @@ def _row(look: Look, seen: Health) -> Row:
 
 
 def _condition(
-    guest: Guest, seen: Health, answers: Sequence[Answer], doubted: set[str], planned: str
+    guest: Guest,
+    seen: Health,
+    answers: Sequence[Answer],
+    doubted: set[str],
+    planned: str,
+    *,
+    changing: bool,
 ) -> tuple[Condition, str]:
     if not seen.managed:
         return "unknown", "another guest has this id: it was not made by this stack"
@@ -129,6 +136,8 @@ def _condition(
         words = "is not there yet" if seen.state == "absent" else "does not run"
         return ("absent" if seen.state == "absent" else "stopped"), words
     condition, why = _answered(answers, doubted, planned)
+    if changing and condition in _WELL:  # what was seen may not hold any more
+        return "planned", planned
     if seen.left_out and condition in _WELL:
         return ("planned", planned) if planned else ("left-out", _LEFT_OUT)
     return condition, why
