@@ -118,6 +118,17 @@ async def test_what_breaks_comes_back(stack: Stack) -> None:
         assert ("heal", "start") not in watch.told(WEB)
 
 
+async def test_a_service_that_cannot_start_is_told_with_what_it_said(stack: Stack) -> None:
+    wrong = "/etc/nginx/conf.d/zz-wrong.conf"
+    async with watching(stack.folder) as watch:
+        inside(stack, "lxc-951", f"echo 'wrong on;' >{wrong}; systemctl restart nginx", check=False)
+        reason = (await watch.until(WEB, "heal", "service")).text
+        assert "nginx.service does not run; nginx.service said: " in reason
+        assert f'unknown directive "wrong" in {wrong}:1' in reason
+        inside(stack, "lxc-951", f"rm {wrong}")
+        await watch.until_up(WEB)
+
+
 @pytest.mark.long
 async def test_back_to_the_snapshot_then_anew(stack: Stack) -> None:
     stack.ok("snapshot", "anew", "--name", "good")

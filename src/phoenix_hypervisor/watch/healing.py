@@ -249,7 +249,7 @@ def _unwell(
     full = _full(seen)
     may_service = "service" in policy.steps and "service" not in course.tried
     if seen.young and now < began + case.patience_s:
-        why = f"{_listed(seen.young)} has just begun: it is given time"
+        why = f"{_listed(seen.young)} has just begun: it is given time{_said(seen, seen.young)}"
         return Wait(min(began + case.patience_s, now + 1), why)
     if may_service and (hung := _hung(case, seen)):
         why = f"{_listed(hung)} runs, but does not answer{full}"
@@ -258,7 +258,7 @@ def _unwell(
         if now < began + case.patience_s:
             return Wait(min(began + case.patience_s, now + 1), why)
         return Do("service", why, units=hung)
-    why = f"its checks fail{full}"
+    why = f"its checks fail{full}{_said(seen, (*seen.dead, *seen.young))}"
     return _patient(policy, course, case, why, not_before=began + case.patience_s, now=now)
 
 
@@ -276,12 +276,18 @@ def _plain(course: Course, seen: Symptoms, full: str, *, plugs: bool) -> Do | No
         why = f"its network card {_listed(seen.idle)} is off or has no address"
         return Do("service", why, cards=seen.idle)
     if seen.dead and not seen.upgrading:
-        return Do("service", f"{_listed(seen.dead)} does not run{full}", units=seen.dead)
+        why = f"{_listed(seen.dead)} does not run{full}{_said(seen, seen.dead)}"
+        return Do("service", why, units=seen.dead)
     return None
 
 
 def _full(seen: Symptoms) -> str:
     return f" (its disk takes nothing more: {_listed(seen.full)})" if seen.full else ""
+
+
+def _said(seen: Symptoms, units: Sequence[str]) -> str:
+    told = [f"{unit} said: {text}" for unit, text in seen.said if unit in units]
+    return f"; {'; '.join(told)}" if told else ""
 
 
 def _cut(seen: Symptoms) -> str:

@@ -4,8 +4,10 @@ Source: systemctl(1), systemd.unit(5), proc_pid_status(5), sysfs-class-net (Linu
 """
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from phoenix_hypervisor.watch.alerting import plain
 
 _SHOW = "Id,Type,LoadState,ActiveState,SubState,UnitFileState,ActiveEnterTimestamp"
 _UP = 1
@@ -23,6 +25,9 @@ _PLENTY = 64 * 1024**2
 _MANY = 1000
 """Where so many bytes and more than so many inodes are free, a disk is not tried. What is free in
 Btrfs says nothing of its quotas."""
+_FAILED = 8
+"""The last words of so many services that ended badly are read, of each line so many letters."""
+_LONG = 300
 # The folder may be somebody else's in the guest. `set -C` opens with O_EXCL, and nobody knows the
 # name before: no link can be laid there. It is gone before anything is written.
 _SCRIPT = """\
@@ -45,6 +50,11 @@ echo upgrading
 for pid in $(grep -ls '^State:.*T (stopped)' /proc/[0-9]*/status | cut -d/ -f3); do
 unit=$(grep -o '[^/]*\\.service' "/proc/$pid/cgroup" 2>/dev/null | tail -n 1)
 [ -z "$unit" ] || echo "stopped $unit"
+done
+for unit in $(systemctl list-units --state=failed,auto-restart --no-legend --plain --type=service \
+2>/dev/null | awk 'NR <= __FAILED__ { print $1 }'); do
+journalctl --quiet --boot --lines=2 --output=cat "_SYSTEMD_UNIT=$unit" 2>/dev/null |
+LC_ALL=C cut -c 1-__LONG__ | sed "s/^/says $unit /"
 done
 for folder in __FOLDERS__; do
 [ -d "$folder" ] || continue
@@ -75,7 +85,8 @@ class Symptoms:
     `young` ones began within the time that is given to them, or systemd is about to begin them
     again, `serving` are the others that run. `full` are folders whose disk takes nothing more.
     `cut` are network cards that are away or lead nowhere, `idle` ones that are off or without an
-    address, `taken` ones that somebody took away from the guest.
+    address, `taken` ones that somebody took away from the guest. `said` are the last words of
+    services that ended badly, by unit.
     """
 
     silent: str = ""
@@ -89,6 +100,7 @@ class Symptoms:
     cut: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()
+    said: tuple[tuple[str, str], ...] = ()
 
 
 def script(patterns: Iterable[str], folders: Sequence[str], cards: Sequence[str]) -> str:
@@ -105,6 +117,8 @@ def script(patterns: Iterable[str], folders: Sequence[str], cards: Sequence[str]
         "__CARDS__": shlex.join(cards),
         "__PLENTY__": str(_PLENTY),
         "__MANY__": str(_MANY),
+        "__FAILED__": str(_FAILED),
+        "__LONG__": str(_LONG),
     }
     text = _SCRIPT
     for word, value in words.items():
@@ -115,7 +129,7 @@ def script(patterns: Iterable[str], folders: Sequence[str], cards: Sequence[str]
 def read(said: str, patience_s: float) -> Symptoms:
     """From what the script printed. `patience_s` is how long a unit may take to begin."""
     shown, _, rest = said.rpartition("\nnow ")
-    lines = ("now " + rest).splitlines()
+    lines = ("now " + rest).split("\n")  # what a service said may hold other ends of lines
     now = float(lines[0].split()[1])
     units = [dict(_pair(line) for line in block.splitlines()) for block in shown.split("\n\n")]
     found: dict[str, list[str]] = {"dead": [], "young": [], "serving": []}
@@ -135,7 +149,19 @@ def read(said: str, patience_s: float) -> Symptoms:
         full=tuple(words[1] for words in told if words[0] == "full"),
         cut=tuple(card for card, words in cards.items() if _is_cut(words)),
         idle=tuple(card for card, words in cards.items() if _is_idle(words)),
+        said=tuple(_said(lines)),
     )
+
+
+def _said(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Each unit's lines as one."""
+    by: dict[str, list[str]] = {}
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        unit, _, text = rest.partition(" ")
+        if word == "says" and text.strip():
+            by.setdefault(unit, []).append(plain(text))
+    yield from ((unit, " · ".join(texts)) for unit, texts in by.items())
 
 
 def _pair(line: str) -> tuple[str, str]:

@@ -302,6 +302,17 @@ def test_in_doubt_only_services_count_that_the_files_ask_for_and_that_could_be_m
     )
 
 
+def test_a_reason_has_the_last_words_of_the_services_that_it_is_about() -> None:
+    said = (("a.service", "no such file"), ("b.service", "something else"))
+    dead = replace(seen(), symptoms=Symptoms(dead=("a.service",), said=said))
+    found = decide(USUAL, down(), dead, T)
+    assert found.why == "a.service does not run; a.service said: no such file"
+    again = decide(USUAL, down(USUAL, "service"), dead, T + 60)
+    assert (step(again), again.why) == ("restart", "its checks fail; a.service said: no such file")
+    young = replace(seen(), symptoms=Symptoms(young=("b.service",), said=said))
+    assert "it is given time; b.service said: something else" in decide(USUAL, down(), young, T).why
+
+
 def test_a_card_that_somebody_took_away_is_theirs() -> None:
     found = decide(ALL, down(), seen(taken=("eth0",), serving=("a.service",)), T + 60)
     assert isinstance(found, Leave)

@@ -60,6 +60,23 @@ def test_a_unit_whose_process_was_stopped_is_not_serving() -> None:
     assert (found.frozen, found.serving) == (("nginx.service",), ())
 
 
+def test_the_last_words_of_services_that_ended_badly() -> None:
+    rest = (
+        "says nginx.service nginx: [emerg] unknown directive\n"
+        "says nginx.service \x1b[1mfailed\x0bstopped b.service\n"
+        "says silent.service \nsays b.service no such file\n"
+    )
+    found = looked(unit("nginx.service", "failed"), rest=rest)
+    assert found.said == (
+        (
+            "nginx.service",
+            "nginx: [emerg] unknown directive · [1mfailed stopped b.service",
+        ),
+        ("b.service", "no such file"),
+    )
+    assert found.frozen == ()
+
+
 def test_network_cards() -> None:
     rest = (
         "card eth0 0x1003 1 1\ncard eth1 absent\ncard eth2 0x1003 0 1\n"
