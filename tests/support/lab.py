@@ -4,6 +4,7 @@ Everything is named with the run's process id, so that a later run finds and rem
 one left behind, and touches nothing else.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -45,7 +46,14 @@ def incus(*words: str, check: bool = True, stdin: str | None = None) -> str:
 
 
 def query(path: str) -> Any:
-    """A read of the REST API. Of a list with nothing in it the client prints nothing."""
+    """A read of the REST API. Of a list with nothing in it the client prints nothing.
+
+    A list fails where one of its entries is deleted just then: it is read again.
+    """
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(AssertionError):
+            return json.loads(incus("query", path) or "[]")
+        time.sleep(0.2)
     return json.loads(incus("query", path) or "[]")
 
 

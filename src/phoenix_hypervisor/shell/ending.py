@@ -38,13 +38,15 @@ signal() {
     kill -$2 $p 2>/dev/null
   done
 }
-n=0
+uptime() { read -r _up _idle </proc/uptime; _up=${_up%%.*}; }
+uptime
+began=$_up termed=0
 while found=$(all | sort -un); [ -n "$found" ]; do
-  if [ $n -ge %(patience)d ]; then signal "$found" KILL
-  elif [ $n = 0 ]; then signal "$found" TERM
+  uptime
+  if [ $((_up - began)) -ge %(patience)d ]; then signal "$found" KILL
+  elif [ $termed = 0 ]; then signal "$found" TERM; termed=1
   fi
-  n=$((n + 1))
-  [ $n -gt %(limit)d ] && exit 1
+  [ $((_up - began)) -gt %(limit)d ] && exit 1
   sleep 0.1
 done
 """
@@ -65,7 +67,7 @@ def ending(
 ) -> str:
     """A script that ends all processes started with `variable` as one of `values`.
 
-    TERM first, after 3 s KILL; `at_once`: KILL. `groups`: also those that dropped their
+    TERM first, after about 3 s KILL; `at_once`: KILL. `groups`: also those that dropped their
     environment (`sudo`, `su -`) but still are in a process group or session which a marked process
     leads. It prints the name of each ended process on a line, and exits 1 if some are still there
     after 8 s.
@@ -74,6 +76,6 @@ def ending(
     return _SCRIPT % {
         "mark": shlex.quote(f"{variable}=({wanted})"),
         "groups": int(groups),
-        "patience": 0 if at_once else 30,
-        "limit": 80,
+        "patience": 0 if at_once else 3,
+        "limit": 8,
     }
