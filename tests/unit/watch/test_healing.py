@@ -311,6 +311,8 @@ def test_a_reason_has_the_last_words_of_the_services_that_it_is_about() -> None:
     assert (step(again), again.why) == ("restart", "its checks fail; a.service said: no such file")
     young = replace(seen(), symptoms=Symptoms(young=("b.service",), said=said))
     assert "it is given time; b.service said: something else" in decide(USUAL, down(), young, T).why
+    late = decide(USUAL, down(), young, T + 600)
+    assert late.why == "b.service does not come up; b.service said: something else"
 
 
 def test_a_card_that_somebody_took_away_is_theirs() -> None:
