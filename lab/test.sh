@@ -22,7 +22,7 @@ lab/venv.sh
 make --no-print-directory check
 # Beside others on a busy machine a time limit may be missed: what fails is run once more, and the
 # summary names it (RERUN).
-run=(.venv/bin/pytest -n 3 --dist loadscope --no-loadscope-reorder --reruns 1 -r R)
+run=(.venv/bin/pytest -n 3 --dist loadscope --no-loadscope-reorder --reruns 1 -r aR)
 why=$(why_no_containers)
 if on_proxmox; then why="a Proxmox node, where Incus is not installed"; fi
 if [ -n "$why" ]; then

@@ -121,12 +121,16 @@ async def test_what_breaks_comes_back(stack: Stack) -> None:
 
 async def test_a_service_that_cannot_start_is_told_with_what_it_said(stack: Stack) -> None:
     wrong = "/etc/nginx/conf.d/zz-wrong.conf"
+    mend = f"rm -f {wrong}; systemctl reset-failed nginx; systemctl start nginx"
     async with watching(stack.folder) as watch:
-        inside(stack, "lxc-951", f"echo 'wrong on;' >{wrong}; systemctl restart nginx", check=False)
-        reason = (await watch.until(WEB, "heal", "service")).text
-        assert re.match("nginx.service does not (run|come up); nginx.service said: ", reason)
-        assert f'unknown directive "wrong" in {wrong}:1' in reason
-        inside(stack, "lxc-951", f"rm {wrong}")
+        try:
+            hurt = f"echo 'wrong on;' >{wrong}; systemctl restart nginx"
+            inside(stack, "lxc-951", hurt, check=False)
+            reason = (await watch.until(WEB, "heal", "service")).text
+            assert re.match("nginx.service does not (run|come up); nginx.service said: ", reason)
+            assert f'unknown directive "wrong" in {wrong}:1' in reason
+        finally:
+            inside(stack, "lxc-951", mend, check=False)
         await watch.until_up(WEB)
 
 

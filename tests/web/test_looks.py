@@ -17,6 +17,7 @@ from phoenix_hypervisor import app
 from phoenix_hypervisor.app import chatting
 from phoenix_hypervisor.app.watching import only_one
 from phoenix_hypervisor.drivers.sim import SimDriver
+from phoenix_hypervisor.history import reading
 from phoenix_hypervisor.model.address import Address, lxc
 from phoenix_hypervisor.model.driver import HEALS, Run
 from phoenix_hypervisor.model.errors import ConfigError, Unreachable
@@ -241,34 +242,52 @@ async def test_check_now_asks_at_once_and_pages_know_it(desk: Desk, server: Serv
     assert row(await desk.look()).condition == "down"
 
 
-async def test_a_restart_that_is_broken_off_leaves_the_guest_running(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    starts = asyncio.Semaphore(0)
-    real, first = SimDriver.start, [True]
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """The first is set when a guest is to be started, which waits for the second."""
+    begun, go, real = asyncio.Event(), asyncio.Event(), SimDriver.start
 
     async def start(driver: SimDriver, *given: object) -> None:
-        starts.release()
-        if first.pop() if first else False:
-            await asyncio.Event().wait()
+        begun.set()
+        await go.wait()
         await real(driver, *given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(SimDriver, "start", start)
+    return begun, go
+
+
+async def test_a_restart_that_is_broken_off_leaves_the_guest_running(
+    desk: Desk, starts: tuple[asyncio.Event, asyncio.Event]
+) -> None:
     jobs = Jobs(Audit(desk.folder), Redactor())
     job = jobs.begin("restart", WEB, CALLER, work.restart(desk, WEB))
-    await starts.acquire()
+    await starts[0].wait()
     jobs.cancel(job, CALLER)
+    starts[1].set()
     await ended(job)
     assert job.state == "cancelled"
-    assert job.result
-    assert job.result["notes"] == [f"{WEB} had been stopped, and was started again"]
-    seen = {one.address: one.state for one in (await desk.look()).guests}
-    assert seen[WEB] == "running"
+    assert (job.result or {})["notes"] == [f"{WEB} had been stopped, and was started again"]
+    assert row(await desk.look()).condition in ("running", "up")
+
+
+async def test_what_a_restart_by_somebody_leaves_is_looked_at_anew(
+    desk: Desk, starts: tuple[asyncio.Event, asyncio.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "forget", lambda: None)  # nobody says that it is over
+    doing = work.restart(desk, WEB)
+    job = Jobs(Audit(desk.folder), Redactor()).begin("restart", WEB, CALLER, doing)
+    await starts[0].wait()
+    for _ in range(200):  # the history is written a moment later
+        if (found := row(await desk.look())).condition == "planned":
+            break
+        await asyncio.sleep(0.1)
+    assert "dashboard: restart" in found.why
+    starts[1].set()
+    await ended(job)
+    assert row(await desk.look()).condition in ("running", "up")
 
 
 async def test_a_restart_is_in_the_history(desk: Desk) -> None:
-    from phoenix_hypervisor.history import reading
-
     jobs = Jobs(Audit(desk.folder), Redactor())
     job = await ended(jobs.begin("restart", WEB, CALLER, work.restart(desk, WEB)))
     assert job.state == "ok", job.error

@@ -252,7 +252,9 @@ def _unwell(
         why = f"{_listed(seen.young)} has just begun: it is given time{_said(seen, seen.young)}"
         return Wait(min(began + case.patience_s, now + 1), why)
     if may_service and (hung := _hung(case, seen)):
-        how = "runs, but does not answer" if set(hung) - set(seen.young) else "does not come up"
+        how = "runs, but does not answer"
+        if set(hung) <= {unit for unit, _ in seen.said}:  # systemd begins it again and again
+            how = "does not come up"
         why = f"{_listed(hung)} {how}{full}{_said(seen, hung)}"
         if case.waits_for:
             return _waits(case, why, now)

@@ -4,7 +4,7 @@ Source: systemctl(1), systemd.unit(5), proc_pid_status(5), sysfs-class-net (Linu
 """
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from phoenix_hypervisor.watch.alerting import plain
@@ -36,11 +36,14 @@ try="$1/.phoenix-$(cat /proc/sys/kernel/random/uuid)"
 { rm -f "$try"; dd if=/dev/zero bs=262144 count=1 >&3; } 3>"$try"); }
 own() { for file in /etc/systemd/system/*.service /etc/systemd/system/*.socket; do
 if [ -f "$file" ] && [ ! -L "$file" ]; then basename "$file"; fi; done; }
-units=$({ own
+units() { awk '{ print $1 }' | grep -v '@\\.' | sort -u; }
+named=$({ own
 systemctl list-units --all --no-legend --plain __PATTERNS__
 systemctl list-unit-files --no-legend --plain __PATTERNS__
+} 2>/dev/null | units)
+units=$({ printf '%s\\n' $named
 systemctl list-units --state=failed --no-legend --plain --type=service,socket
-} 2>/dev/null | awk '{ print $1 }' | grep -v '@\\.' | sort -u)
+} 2>/dev/null | units)
 [ -z "$units" ] || systemctl show --timestamp=unix -p __SHOW__ $units 2>/dev/null
 echo
 echo "now $(date +%s)"
@@ -50,11 +53,6 @@ echo upgrading
 for pid in $(grep -ls '^State:.*T (stopped)' /proc/[0-9]*/status | cut -d/ -f3); do
 unit=$(grep -o '[^/]*\\.service' "/proc/$pid/cgroup" 2>/dev/null | tail -n 1)
 [ -z "$unit" ] || echo "stopped $unit"
-done
-for unit in $(systemctl list-units --state=failed,auto-restart --no-legend --plain --type=service \
-2>/dev/null | awk 'NR <= __FAILED__ { print $1 }'); do
-journalctl --quiet --boot --lines=2 --output=cat "_SYSTEMD_UNIT=$unit" 2>/dev/null |
-LC_ALL=C cut -c 1-__LONG__ | sed "s/^/says $unit /"
 done
 for folder in __FOLDERS__; do
 [ -d "$folder" ] || continue
@@ -71,6 +69,21 @@ sys=/sys/class/net/$card
 if [ ! -e "$sys" ]; then echo "card $card absent"; continue; fi
 addresses=$(ip -o address show dev "$card" scope global 2>/dev/null | wc -l)
 echo "card $card $(cat $sys/flags) $(cat $sys/carrier 2>/dev/null || echo 0) $addresses"
+done
+[ -z "$named" ] || timeout 2 sh -c '__WORDS__' sh $named
+"""
+# What a service printed in the life that ended badly; how it ended, where its words don't say it.
+_WORDS = """\
+ended=$(systemctl list-units --state=failed,auto-restart --no-legend --plain "$@" 2>/dev/null)
+for unit in $(echo "$ended" | awk "{ print \\$1 }" | head -n __FAILED__); do
+export unit
+life=$(systemctl show -p InvocationID --value "$unit" 2>/dev/null)
+end=$(systemctl show -p Result --value "$unit" 2>/dev/null)
+case $end in
+oom-kill | watchdog | timeout) echo "it was ended by systemd: $end" ;;
+*) journalctl --quiet --lines=2 --output=cat "_SYSTEMD_INVOCATION_ID=$life" 2>/dev/null ;;
+esac | tail -n 2 | LC_ALL=C cut -c 1-__LONG__ |
+awk "{ print \\"says \\" ENVIRON[\\"unit\\"] \\" \\" \\$0 }"
 done
 """
 
@@ -117,6 +130,7 @@ def script(patterns: Iterable[str], folders: Sequence[str], cards: Sequence[str]
         "__CARDS__": shlex.join(cards),
         "__PLENTY__": str(_PLENTY),
         "__MANY__": str(_MANY),
+        "__WORDS__": _WORDS,
         "__FAILED__": str(_FAILED),
         "__LONG__": str(_LONG),
     }
@@ -126,8 +140,10 @@ def script(patterns: Iterable[str], folders: Sequence[str], cards: Sequence[str]
     return text
 
 
-def read(said: str, patience_s: float) -> Symptoms:
-    """From what the script printed. `patience_s` is how long a unit may take to begin."""
+def read(said: str, patience_s: float, hide: Callable[[str], str] = str) -> Symptoms:
+    """From what the script printed. `patience_s` is how long a unit may take to begin; `hide` takes
+    secrets out of what services said.
+    """
     shown, _, rest = said.rpartition("\nnow ")
     lines = ("now " + rest).split("\n")  # what a service said may hold other ends of lines
     now = float(lines[0].split()[1])
@@ -149,19 +165,19 @@ def read(said: str, patience_s: float) -> Symptoms:
         full=tuple(words[1] for words in told if words[0] == "full"),
         cut=tuple(card for card, words in cards.items() if _is_cut(words)),
         idle=tuple(card for card, words in cards.items() if _is_idle(words)),
-        said=tuple(_said(lines)),
+        said=tuple(_said(lines, hide)),
     )
 
 
-def _said(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _said(lines: Iterable[str], hide: Callable[[str], str]) -> Iterator[tuple[str, str]]:
     """Each unit's lines as one."""
     by: dict[str, list[str]] = {}
     for line in lines:
         word, _, rest = line.partition(" ")
         unit, _, text = rest.partition(" ")
         if word == "says" and text.strip():
-            by.setdefault(unit, []).append(plain(text))
-    yield from ((unit, " · ".join(texts)) for unit, texts in by.items())
+            by.setdefault(unit, []).append(hide(text))  # of each line: its end may be cut off
+    yield from ((unit, plain(" · ".join(texts))) for unit, texts in by.items())
 
 
 def _pair(line: str) -> tuple[str, str]:

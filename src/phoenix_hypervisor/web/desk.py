@@ -13,7 +13,7 @@ from typing import TypeVar
 from phoenix_hypervisor import app, observe
 from phoenix_hypervisor.app import Declared, Session
 from phoenix_hypervisor.app.watching import files, only_one
-from phoenix_hypervisor.app.watching.applies import Applies
+from phoenix_hypervisor.app.watching.applies import Applies, Away
 from phoenix_hypervisor.app.watching.questions import questions
 from phoenix_hypervisor.config.secrets import KEY_VARIABLES, Secrets
 from phoenix_hypervisor.model.desired import Desired
@@ -36,11 +36,11 @@ _WRONG_S = 20.0
 _T = TypeVar("_T")
 
 
-class _Seen:
-    """The target as it was seen."""
+class Seen:
+    """The target as it was seen, and which guests a run was changing then (`away`)."""
 
-    def __init__(self, session: Session, observed: Observed) -> None:
-        self.desired, self.observed = session.desired, observed
+    def __init__(self, session: Session, observed: Observed, away: Away) -> None:
+        self.desired, self.observed, self.away = session.desired, observed, away
         self.real, self.driver = session.driver.has_inside, session.driver.name
         self.at = time.monotonic()
 
@@ -60,7 +60,8 @@ class Desk:
         self._reading, self._looking = asyncio.Lock(), asyncio.Lock()
         self._declared: tuple[files.Look, Declared | ConfigError] | None = None
         self._doubtful = math.inf
-        self._seen: _Seen | None = None
+        self._seen: Seen | None = None
+        self._forgotten = 0
         self._applies = Applies(folder)
 
     @property
@@ -96,15 +97,7 @@ class Desk:
         Raises `PhoenixError`.
         """
         async with self._looking:
-            await self._kept()  # files that were written make another look
-            seen, changing = self._seen, await asyncio.to_thread(self._applies.now)
-            old_s = _BUSY_S if changing else LOOK_S
-            if seen is None or time.monotonic() - seen.at > old_s:
-                async with self.session(kept=True) as session:
-                    seen = _Seen(session, await observe.observe(session.desired, session.driver))
-                    for address in session.desired.guests:
-                        session.hiding(address)  # also what stands in the files
-                self._seen = seen
+            seen = await self._seen_now()
         desired = seen.desired
         asked = questions(desired, desired.watch.interval_s)
         now = time.time()
@@ -125,16 +118,38 @@ class Desk:
                 for key in failed
                 if key[0] in watched.doubted and answers[key] is watched.answers[key]
             ),
-            planned=away | changing,
+            planned=away | dict(seen.away.why),
             watched=watched.watched or only_one.holder(self.folder) is not None,
             driver=seen.driver,
             real=seen.real,
-            changing=frozenset(changing),
+            changing=seen.away.stops,
         )
 
     def forget(self) -> None:
         """The next look is a new one: something was changed."""
         self._seen = None
+        self._forgotten += 1
+
+    async def seen(self) -> Seen:
+        """The target, seen at most `LOOK_S` ago. Raises `PhoenixError`."""
+        async with self._looking:
+            return await self._seen_now()
+
+    async def _seen_now(self) -> Seen:
+        await self._kept()  # files that were written make another look
+        seen, away = self._seen, await asyncio.to_thread(self._applies.look)
+        old_s = _BUSY_S if away.why else LOOK_S
+        if seen is not None and seen.away == away and time.monotonic() - seen.at <= old_s:
+            return seen
+        forgotten = self._forgotten
+        async with self.session(kept=True) as session:
+            observed = await observe.observe(session.desired, session.driver)
+            seen = Seen(session, observed, away)
+            for address in session.desired.guests:
+                session.hiding(address)  # also what stands in the files
+        # What was changed while it was looked at needs another look.
+        self._seen = seen if forgotten == self._forgotten else None
+        return seen
 
     async def read(self, reading: Callable[[Reader | None], _T]) -> _T:
         """Reads what `phoenix watch` measured, in a thread; None is given where it never ran.

@@ -40,8 +40,8 @@ class Measured:
 @dataclass(frozen=True, slots=True)
 class Look:
     """One look. `planned` says of guests why they may be away on purpose now, and `changing` are
-    those of them that a run changes just now; `real` is False on the simulated node; `doubted` are
-    answers that watching has yet to confirm.
+    those of them that a run stops just now, or will; `real` is False on the simulated node;
+    `doubted` are answers that watching has yet to confirm.
     """
 
     desired: Desired

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from phoenix_hypervisor.shell import Shell, leftovers
+from phoenix_hypervisor.shell.ending import ending
 from phoenix_hypervisor.shell.leftovers import abandon_run
 
 NAME = "PHOENIX_TEST_LEFT"
@@ -52,6 +53,24 @@ def test_what_does_not_end_is_killed() -> None:
         assert "sh" in shell.end_marked(NAME, "run2")
         assert deaf.wait(5) == -9
         assert 2 < time.monotonic() - begun < 8
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        'grep() { sleep 5; command grep "$@"; }',  # a look takes longer than one who is told has
+        "read() { case $1,$2,$3 in -r,_up,*) _up=; return 1 ;; esac; command read $1 $2; }",
+    ],
+    ids=["slow", "no clock"],
+)
+def test_whatever_the_machine_is_like_it_is_told_first_and_then_killed(machine: str) -> None:
+    deaf = "trap 'echo told' TERM; echo up; while :; do sleep 0.1; done"
+    with sleeping(deaf, **{NAME: "run3"}) as process:
+        script = f"{machine}\n{ending(NAME, ['run3'])}"
+        subprocess.run(["sh"], input=script, capture_output=True, text=True, timeout=60, check=True)
+        assert process.wait(5) == -9
+        assert process.stdout is not None
+        assert process.stdout.read().startswith(b"told\n")
 
 
 def test_marks_are_taken_literally() -> None:

@@ -1,6 +1,7 @@
 """What a look inside prints, and what is read from it; the script itself runs on this machine."""
 
 import fcntl
+import os
 import subprocess
 from pathlib import Path
 
@@ -75,6 +76,52 @@ def test_the_last_words_of_services_that_ended_badly() -> None:
         ("b.service", "no such file"),
     )
     assert found.frozen == ()
+
+
+def test_secrets_are_taken_out_of_what_services_said_and_of_nothing_else() -> None:
+    said = f"{unit('postgresql.service', 'failed')}\nnow 1000\nsystem running\n"
+    said += "says postgresql.service no postgres at " + "x" * 400 + "\n"
+    found = read(said, PATIENCE_S, lambda text: text.replace("postgres", "[secret]"))
+    assert found.dead == ("postgresql.service",)
+    ((name, told),) = found.said
+    assert name == "postgresql.service"
+    assert told.startswith("no [secret] at x")
+    assert len(told) <= 300
+
+
+SYSTEMCTL = """#!/bin/sh
+case "$*" in
+*list-units*auto-restart*) printf 'web@a\\x2db.service\\nllm.service\\n' ;;
+*list-units*) printf 'web@a\\x2db.service x\\nllm.service x\\n' ;;
+*InvocationID*llm*) echo 22 ;;
+*InvocationID*) echo 11 ;;
+*Result*llm*) echo oom-kill ;;
+*Result*) echo exit-code ;;
+*is-system-running*) echo degraded ;;
+esac
+"""
+JOURNALCTL = """#!/bin/sh
+case "$*" in
+*=11) seq -f 'line %.0f' 50; printf 'wrong at the end %0400d\\n' 7 ;;
+*) echo 'GET /v1/chat 200' ;;
+esac
+"""
+
+
+def test_the_last_words_are_those_of_the_life_that_ended(tmp_path: Path) -> None:
+    for name, text in (("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh"], input=script(["web@*.service"], [], []), env={"PATH": path}, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    assert not done.stderr
+    said = dict(read(done.stdout, PATIENCE_S).said)
+    assert said["llm.service"] == "it was ended by systemd: oom-kill"
+    assert said["web@a\\x2db.service"].startswith("line 50 · wrong at the end 0000")
+    assert len(said["web@a\\x2db.service"]) <= 300
 
 
 def test_network_cards() -> None:

@@ -1,11 +1,14 @@
 """Which guests are away on purpose since a run of Phoenix changes them just now."""
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from phoenix_hypervisor.history import reading
 from phoenix_hypervisor.model.address import Address
+from phoenix_hypervisor.model.change import Impact
 from phoenix_hypervisor.model.errors import PhoenixError
 
 _LATEST = 50
@@ -15,17 +18,30 @@ _OWN = "phoenix watch"
 """Runs of the healer are no planned ones."""
 
 
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Guests that runs change just now: `why`, to show. `stops` are those that are stopped for it
+    at some time; what is seen of them may not hold a moment later.
+    """
+
+    why: Mapping[Address, str] = field(default_factory=dict)
+    stops: frozenset[Address] = frozenset()
+
+
 class Applies:
     """Reads the folder's history; blocks for the short time of a query."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._known: dict[str, dict[Address, str]] = {}
+        self._known: dict[str, Away] = {}
 
-    def now(self) -> dict[Address, str]:
-        """Guests that runs change which are under way, each with the reason to show.
+    def now(self) -> Mapping[Address, str]:
+        """Guests that runs change which are under way, each with the reason to show."""
+        return self.look().why
 
-        A history that can't be read tells of none.
+    def look(self) -> Away:
+        """The same, and which of them are stopped for it. A history that can't be read tells of
+        none.
         """
         try:
             since = time.time() - _LONGEST_S
@@ -37,15 +53,20 @@ class Applies:
             ]
             found = {
                 run.id: self._known.get(run.id)
-                or _guests(reading.run(self._folder, run.id).plan, f"`{run.command}` by {run.who}")
+                or _away(reading.run(self._folder, run.id).plan, f"`{run.command}` by {run.who}")
                 for run in running
             }
         except PhoenixError:
-            return {}
+            return Away()
         self._known = found
-        return {address: why for guests in found.values() for address, why in guests.items()}
+        return Away(
+            {address: why for one in found.values() for address, why in one.why.items()},
+            frozenset().union(*(one.stops for one in found.values())),
+        )
 
 
-def _guests(plan: Any, why: str) -> dict[Address, str]:
+def _away(plan: Any, why: str) -> Away:
     changes = plan.get("changes", []) if isinstance(plan, dict) else []
-    return {Address(change["address"]): why for change in changes if "address" in change}
+    impacts = {Address(one["address"]): one.get("impact") for one in changes if "address" in one}
+    stops = (one for one, impact in impacts.items() if impact != Impact.LIVE.value)
+    return Away(dict.fromkeys(impacts, why), frozenset(stops))

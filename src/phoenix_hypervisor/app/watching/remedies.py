@@ -85,7 +85,7 @@ class Remedies:
         try:
             async with asyncio.timeout(_LOOK_S):
                 said = await self._inside(guest, symptoms.script(patterns, folders, cards))
-            seen = symptoms.read(self._session.secrets.redactor(said), patience_s)
+            seen = symptoms.read(said, patience_s, self._session.secrets.redactor)
             return await self._with_taken(guest, seen)
         except TimeoutError:
             return Symptoms(silent=f"it did not answer within {_LOOK_S:.0f} s")

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from phoenix_hypervisor.app import undo
 from phoenix_hypervisor.model.address import Address
 from phoenix_hypervisor.model.desired import Guest
 from phoenix_hypervisor.model.snapshot import Taken, remarks
+from phoenix_hypervisor.plan import undo
 from phoenix_hypervisor.web import parts
 from phoenix_hypervisor.web.desk import Desk
 from phoenix_hypervisor.web.frame import panel
@@ -14,12 +14,14 @@ from phoenix_hypervisor.web.markup import Html, el, table
 
 async def shown(desk: Desk, address: Address) -> Html:
     """Which there are now, asked of the target. Raises `PhoenixError`."""
+    seen = await desk.seen()
+    guest = seen.desired.guests.get(address)
+    if guest is None:
+        return Html("")
+    if why := undo.hindrance(address, seen.desired, seen.observed):
+        return listed(guest, seen.desired.stack, (), why)
     async with desk.session(kept=True) as session:
-        guest = session.desired.guests.get(address)
-        if guest is None:
-            return Html("")
-        found, untold = await undo.listed(session, [address])
-        return listed(guest, session.desired.stack, found.get(address, ()), untold.get(address, ""))
+        return listed(guest, seen.desired.stack, await session.driver.snapshots(address))
 
 
 def listed(guest: Guest, stack: str, found: Sequence[Taken], untold: str = "") -> Html:

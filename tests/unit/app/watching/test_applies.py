@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.history.runs import begun, keep
@@ -11,11 +12,13 @@ from phoenix_hypervisor.history.reading import unended
 from phoenix_hypervisor.history.recorder import Recorder
 from phoenix_hypervisor.model.address import lxc
 
-PLAN = {"changes": [{"address": "lxc/101"}, {"odd": True}]}
+PLAN: dict[str, Any] = {"changes": [{"address": "lxc/101"}, {"odd": True}]}
 
 
-def begins(folder: Path, ident: str, command: str = "phoenix apply") -> Recorder:
-    recorder = Recorder(folder, begun(ident, command=command, plan=lambda: PLAN))
+def begins(
+    folder: Path, ident: str, command: str = "phoenix apply", plan: dict[str, Any] = PLAN
+) -> Recorder:
+    recorder = Recorder(folder, begun(ident, command=command, plan=lambda: plan))
     end = time.monotonic() + 10
     while not any(run.id == ident for run in unended(folder, 50)):
         assert time.monotonic() < end
@@ -33,6 +36,18 @@ def test_a_long_run_counts_however_many_short_ones_follow(tmp_path: Path) -> Non
     assert found.now()[lxc(101)].startswith("`phoenix apply` by ")
     recorder.end("ok")
     assert found.now() == {}
+
+
+def test_only_what_stops_a_guest_makes_it_doubtful(tmp_path: Path) -> None:
+    changes = [
+        {"address": "lxc/101", "impact": "live"},
+        {"address": "lxc/102", "impact": "restart"},
+    ]
+    recorder = begins(tmp_path, "long", plan={"changes": changes})
+    found = Applies(tmp_path).look()
+    assert list(found.why) == [lxc(101), lxc(102)]
+    assert found.stops == {lxc(102)}
+    recorder.end("ok")
 
 
 def test_the_healer_s_own_runs_are_none(tmp_path: Path) -> None:
