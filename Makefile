@@ -16,7 +16,7 @@ test:           ## checks and all tests but the long ones
 test-long:      ## the long tests
 	@lab/venv.sh
 	@lab/incus.sh
-	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder --reruns 1 -r aR -m long \
+	lab/pytest.sh --dist loadfile -m long \
 	    $$(grep -rl --include='*.py' 'mark\.long' tests)  # reading all tests takes longer
 
 test-pve:       ## the tests on a real Proxmox VE node, named by PHOENIX_PVE_*

@@ -20,14 +20,11 @@ if [ ${#missing[@]} != 0 ]; then
 fi
 lab/venv.sh
 make --no-print-directory check
-# Beside others on a busy machine a time limit may be missed: what fails is run once more, and the
-# summary names it (RERUN).
-run=(.venv/bin/pytest -n 3 --dist loadscope --no-loadscope-reorder --reruns 1 -r aR)
 why=$(why_no_containers)
 if on_proxmox; then why="a Proxmox node, where Incus is not installed"; fi
 if [ -n "$why" ]; then
     say "system containers can't run here ($why): the tests on Incus are left out"
-    exec "${run[@]}" -m "not long and not pve and not vllm and not incus"
+    exec lab/pytest.sh --dist loadscope -m "not long and not pve and not vllm and not incus"
 fi
 lab/incus.sh
-exec "${run[@]}" -m "not long and not pve and not vllm"
+exec lab/pytest.sh --dist loadscope -m "not long and not pve and not vllm"
