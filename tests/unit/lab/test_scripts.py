@@ -168,9 +168,8 @@ def test_the_tests_run_where_containers_do_not(
     machine.kind(why, proxmox)
     done = machine.run("test.sh")
     assert done.returncode == 0, done.stderr
-    assert machine.called("pytest") == [
-        f"pytest -n 4 --dist loadscope --no-loadscope-reorder -m {chosen}"
-    ]
+    (called,) = machine.called("pytest")
+    assert called.endswith(f" --dist loadscope -m {chosen}")
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == (1 if said else 0)
 
