@@ -7,4 +7,4 @@ cd "$(dirname "$0")/.."
 # Beside others on a busy machine a time limit may be missed. What failed for that reason, and for
 # no other, is run once more, and named (RERUN) with what it said the first time.
 exec .venv/bin/pytest -n 3 --no-loadscope-reorder -r aR \
-    --reruns 1 --rerun-show-tracebacks --only-rerun '(?i)timed? ?out|took longer|busy' "$@"
+    --reruns 1 --rerun-show-tracebacks --only-rerun '(?i)timed? ?out|took longer' "$@"

@@ -118,7 +118,7 @@ class Desk:
                 for key in failed
                 if key[0] in watched.doubted and answers[key] is watched.answers[key]
             ),
-            planned=away | dict(seen.away.why),
+            planned={**away, **seen.away.why},
             watched=watched.watched or only_one.holder(self.folder) is not None,
             driver=seen.driver,
             real=seen.real,
